@@ -1,0 +1,456 @@
+"""What the screen and the engine say to each other: one JSON object a line, typed, tagged and versioned.
+
+Commands go down to the engine's standard input as `{"v": 1, "command": {"type": "StartRun", …}}`.
+Events come back as `{"v": 1, "seq": 12, "time": 1764000000.0, "event": {"type": "StepDone", …}}`. The run's events are also its
+record: `events.jsonl` in the run folder holds the same lines, and `fedmed_tui.state` rebuilds every screen from them.
+
+`seq` counts up by one within one engine process or one `events.jsonl`; `time` is Unix time in seconds. Losses are mean negative
+log-likelihood in nats per answer token. This module imports no tensor library.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from engine.errors import ProtocolError
+from engine.settings import RunConfig
+
+VERSION = 1
+MAX_LINE_BYTES = 16 * 1024 * 1024
+
+GLOBAL = "global"
+BASE = "base"
+"""Adapter names beside the hospitals' own: the shared adapter, and the base model with none."""
+
+Outcome = Literal["done", "cancelled", "failed"]
+Stage = Literal["base", "local", "global"]
+Role = Literal["system", "user", "assistant"]
+
+
+# --- commands: screen → engine -------------------------------------------------------------------------------------------------
+
+
+class Command(Struct, frozen=True, kw_only=True, tag=True, tag_field="type"):
+    """A request to the engine. `job` names the work it starts, so that it can be followed and cancelled."""
+
+
+class Hello(Command, frozen=True, kw_only=True):
+    """First line of a session: the engine refuses a screen of another protocol version."""
+
+    protocol: int = VERSION
+    attached: bool = True
+    """A screen is attached: leave one core free for it."""
+
+
+class DescribeData(Command, frozen=True, kw_only=True):
+    """Ask for every partition in a folder. Answered by one `PartitionDescribed` per hospital."""
+
+    job: str
+    folder: str = "sample"
+    examples: int = 5
+
+
+class ImportData(Command, frozen=True, kw_only=True):
+    """Import a file of pairs into one partition per value of `hospital_field`, under `target`."""
+
+    job: str
+    source: str
+    hospital_field: str
+    target: str
+
+
+class LoadModel(Command, frozen=True, kw_only=True):
+    """Load the base model before anything needs it."""
+
+    job: str
+    config: RunConfig
+
+
+class StartRun(Command, frozen=True, kw_only=True):
+    """Start a new run in the folder `run` under `output-models/`; it must not exist."""
+
+    job: str
+    run: str
+    config: RunConfig
+
+
+class ResumeRun(Command, frozen=True, kw_only=True):
+    """Go on with a run from its last complete round."""
+
+    job: str
+    run: str
+
+
+class ChatTurn(Struct, frozen=True, kw_only=True):
+    """One message of a conversation."""
+
+    role: Role
+    text: str
+
+
+class Chat(Command, frozen=True, kw_only=True):
+    """Answer the last user turn with one adapter, streamed as `ChatText`."""
+
+    job: str
+    adapter: str
+    """`base`, `global`, or a hospital's name."""
+    turns: tuple[ChatTurn, ...]
+    run: str = ""
+    """The run whose adapters are meant; empty is the run in progress, or base alone."""
+    config: RunConfig = RunConfig()
+    """Which base model to load when none is loaded yet."""
+    max_tokens: int = 200
+    temperature: float = 0.0
+    """0 is greedy."""
+    top_p: float = 0.95
+    seed: int = 0
+
+
+class Cancel(Command, frozen=True, kw_only=True):
+    """Stop a job at its next micro-step, token or item."""
+
+    job: str
+
+
+class Shutdown(Command, frozen=True, kw_only=True):
+    """Cancel everything and exit with code 0."""
+
+
+AnyCommand = Hello | DescribeData | ImportData | LoadModel | StartRun | ResumeRun | Chat | Cancel | Shutdown
+
+
+# --- events: engine → screen ---------------------------------------------------------------------------------------------------
+
+
+class Event(Struct, frozen=True, kw_only=True, tag=True, tag_field="type"):
+    """A fact the engine states."""
+
+
+class EngineReady(Event, frozen=True, kw_only=True):
+    """The process is up and reads commands. Nothing heavy is loaded yet."""
+
+    protocol: int
+    pid: int
+    version: str
+    log: str
+
+
+class Progress(Event, frozen=True, kw_only=True):
+    """How far a piece of work outside training has come. May be dropped."""
+
+    job: str
+    what: str
+    done: int
+    total: int
+    """0 when unknown."""
+
+
+class ModelLoaded(Event, frozen=True, kw_only=True):
+    """The base model is in memory."""
+
+    name: str
+    source: str
+    digest: str
+    """SHA-256 over the files or tensors that define the weights: hospitals of one federation must agree on it."""
+    quantization: str
+    """In words: `4-bit weights, fp32 compute`."""
+    device: str
+    threads: int
+    parameters: int
+    trainable: int
+    base_bytes: int
+    adapter_bytes: int
+    seconds: float
+
+
+class Resources(Event, frozen=True, kw_only=True):
+    """What the engine process uses now. May be dropped."""
+
+    memory_bytes: int
+    gpu_bytes: int = 0
+
+
+class PairExample(Struct, frozen=True, kw_only=True):
+    """One pair for the Data screen of the person who owns the partition."""
+
+    question: str
+    answer: str
+    topic: str
+    split: str
+
+
+class PartitionDescribed(Event, frozen=True, kw_only=True):
+    """One hospital's partition in numbers, with a few of its pairs."""
+
+    job: str
+    hospital: str
+    folder: str
+    train: int
+    validation: int
+    test: int
+    topics: int
+    answer_words: int
+    """Mean words per answer."""
+    kinds: dict[str, int]
+    """Pairs by kind of question."""
+    top_topics: dict[str, int]
+    examples: tuple[PairExample, ...]
+
+
+class HospitalInfo(Struct, frozen=True, kw_only=True):
+    """A hospital as it enters a run. Counts are pairs."""
+
+    name: str
+    train: int
+    validation: int
+    test: int
+
+
+class RunStarted(Event, frozen=True, kw_only=True):
+    """A run begins, or goes on after `completed` rounds."""
+
+    run: str
+    config: RunConfig
+    hospitals: tuple[HospitalInfo, ...]
+    completed: int = 0
+
+
+class RoundStarted(Event, frozen=True, kw_only=True):
+    """Every hospital trains from the same global adapter. Rounds count from 1; 0 is the base model's evaluation."""
+
+    round: int
+    rounds: int
+
+
+class TrainingStarted(Event, frozen=True, kw_only=True):
+    """A hospital begins its local training."""
+
+    round: int
+    hospital: str
+    steps: int
+
+
+class StepDone(Event, frozen=True, kw_only=True):
+    """One optimizer step of local training. May be dropped."""
+
+    round: int
+    hospital: str
+    step: int
+    steps: int
+    loss: float
+    tokens: int
+    """Tokens processed since the hospital's training began."""
+    seconds: float
+    """Time spent in training since it began, without time given to chat."""
+
+
+class UpdateReceived(Event, frozen=True, kw_only=True):
+    """A hospital returned its update. Nothing else of it reached the coordinator."""
+
+    round: int
+    hospital: str
+    pairs: int
+    steps: int
+    loss: float
+    """Mean training loss over the round's steps."""
+    variance: float
+    """Variance of the training loss over the round's steps."""
+    bytes: int
+    tokens: int
+    seconds: float
+
+
+class Evaluated(Event, frozen=True, kw_only=True):
+    """Loss on a hospital's validation pairs: of the base model, its own adapter (before aggregation), or the global one (after)."""
+
+    round: int
+    hospital: str
+    stage: Stage
+    loss: float
+    pairs: int
+    tokens: int
+
+
+class HospitalWeight(Struct, frozen=True, kw_only=True):
+    """How much one hospital's update counts in a round."""
+
+    hospital: str
+    pairs: int
+    sample_share: float
+    """Its share of the pairs of all hospitals in the round."""
+    weight: float
+
+
+class Aggregated(Event, frozen=True, kw_only=True):
+    """The coordinator combined the updates into the next global adapter."""
+
+    round: int
+    weighting: str
+    combine: str
+    weights: tuple[HospitalWeight, ...]
+    reason: str
+
+
+class RoundFinished(Event, frozen=True, kw_only=True):
+    """The round's global adapter is safely on disk."""
+
+    round: int
+    rounds: int
+    before: float
+    """Macro mean over hospitals of the validation loss with the previous global adapter."""
+    after: float
+    """The same with the new one."""
+    seconds: float
+
+
+class RunFinished(Event, frozen=True, kw_only=True):
+    """All rounds are done, or the run was stopped and can be resumed."""
+
+    run: str
+    outcome: Outcome
+    completed: int
+    rounds: int
+    folder: str
+    seconds: float
+    """Time in rounds, all sessions together."""
+
+
+class ChatText(Event, frozen=True, kw_only=True):
+    """The next piece of an answer."""
+
+    job: str
+    text: str
+
+
+class ChatFinished(Event, frozen=True, kw_only=True):
+    """The answer is complete, or was stopped."""
+
+    job: str
+    adapter: str
+    tokens: int
+    first_token_seconds: float
+    seconds: float
+    stopped: bool
+    note: str = ""
+    """Something the reader should know, e.g. that the adapter has not been trained yet."""
+
+
+class Failure(Event, frozen=True, kw_only=True):
+    """Something went wrong; the engine is still up."""
+
+    job: str
+    title: str
+    message: str
+    where: str
+    hint: str
+
+
+class JobFinished(Event, frozen=True, kw_only=True):
+    """A job ended. Always the last event of a job."""
+
+    job: str
+    outcome: Outcome
+
+
+DROPPABLE = (Progress, StepDone, Resources)
+"""May be left out when they come faster than 10 a second."""
+
+RECORDED = (
+    ModelLoaded,
+    RunStarted,
+    RoundStarted,
+    TrainingStarted,
+    StepDone,
+    UpdateReceived,
+    Evaluated,
+    Aggregated,
+    RoundFinished,
+    RunFinished,
+)
+"""Belong to the run and are written to its `events.jsonl`."""
+
+AnyEvent = (
+    EngineReady
+    | Progress
+    | ModelLoaded
+    | Resources
+    | PartitionDescribed
+    | RunStarted
+    | RoundStarted
+    | TrainingStarted
+    | StepDone
+    | UpdateReceived
+    | Evaluated
+    | Aggregated
+    | RoundFinished
+    | RunFinished
+    | ChatText
+    | ChatFinished
+    | Failure
+    | JobFinished
+)
+
+
+# --- lines ---------------------------------------------------------------------------------------------------------------------
+
+
+class CommandLine(Struct, frozen=True, kw_only=True):
+    """The envelope of a command."""
+
+    command: AnyCommand
+    v: int = VERSION
+
+
+class Stamped(Struct, frozen=True, kw_only=True):
+    """The envelope of an event: what, in which order, when."""
+
+    seq: int
+    time: float
+    event: AnyEvent
+    v: int = VERSION
+
+
+T = TypeVar("T", CommandLine, Stamped)
+
+_encoder = msgspec.json.Encoder()
+_command_decoder = msgspec.json.Decoder(CommandLine)
+_event_decoder = msgspec.json.Decoder(Stamped)
+
+
+def encode_command(command: AnyCommand) -> bytes:
+    """One line, with its newline."""
+    return _encoder.encode(CommandLine(command=command)) + b"\n"
+
+
+def encode_event(stamped: Stamped) -> bytes:
+    """One line, with its newline."""
+    return _encoder.encode(stamped) + b"\n"
+
+
+def decode_command(line: bytes) -> AnyCommand:
+    """Raises ProtocolError for anything but one command of this version."""
+    envelope = _decode(_command_decoder, line)
+    return envelope.command
+
+
+def decode_event(line: bytes) -> Stamped:
+    """Raises ProtocolError for anything but one event of this version."""
+    return _decode(_event_decoder, line)
+
+
+def _decode(decoder: msgspec.json.Decoder[T], line: bytes) -> T:
+    if len(line) > MAX_LINE_BYTES:
+        raise ProtocolError(f"a line of {len(line):,} bytes is longer than the protocol allows.")
+    try:
+        envelope = decoder.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ProtocolError(f"not a line of this protocol: {error}.") from None
+    if envelope.v != VERSION:
+        raise ProtocolError(
+            f"the line has protocol version {envelope.v}, this program speaks {VERSION}.",
+            hint="Use the same version of fedmed-tui on both sides.",
+        )
+    return envelope

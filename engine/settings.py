@@ -1,0 +1,193 @@
+"""The configuration of a run: one typed, validated value, from a preset, a TOML file and command-line flags.
+
+Later sources win: preset < TOML file < flags. Sections are tables in the TOML file:
+
+    preset = "demo"
+    seed = 7
+    [training]
+    rounds = 5
+    learning_rate = 1e-3
+
+This module imports no tensor library, so that both processes can use it.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from engine.errors import SettingsError
+
+Quantization = Literal["auto", "nf4", "none"]
+Device = Literal["auto", "cpu", "cuda"]
+Weighting = Literal["samples", "equal"]
+
+PositiveInt = Annotated[int, Meta(ge=1)]
+Fraction = Annotated[float, Meta(ge=0.0, lt=1.0)]
+
+
+class ModelSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which base model, and how its weights are held."""
+
+    source: Annotated[str, Meta(min_length=1)] = "auto"
+    """`auto` (Mistral-7B-Instruct-v0.2 on CUDA, else the bundled SmolLM2), `bundled`, a model folder, or a hub id."""
+    quantization: Quantization = "auto"
+    """`auto` is NF4 on CUDA and expanded 4-bit weights (fp32) on a CPU; `nf4` and `none` hold everywhere."""
+    device: Device = "auto"
+    """`auto` takes CUDA when there is a usable card."""
+
+
+class LoraSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The adapter's shape (LoRA, Hu et al. 2021)."""
+
+    rank: Annotated[int, Meta(ge=1, le=256)] = 8
+    alpha: Annotated[float, Meta(gt=0)] = 16.0
+    """Scale of the update: the adapter adds (alpha / rank) · B·A."""
+    dropout: Fraction = 0.05
+    target_modules: Annotated[tuple[str, ...], Meta(min_length=1)] = ("q_proj", "v_proj")
+
+
+class TrainingSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Local training at each hospital. Lengths are in tokens, batches in pairs."""
+
+    rounds: Annotated[int, Meta(ge=1, le=10_000)] = 3
+    local_steps: Annotated[int, Meta(ge=0)] = 0
+    """Optimizer steps per hospital and round; 0 is one pass over the training pairs."""
+    batch_size: PositiveInt = 4
+    """Pairs in one micro-step (one forward and backward pass)."""
+    gradient_accumulation: PositiveInt = 1
+    """Micro-steps in one optimizer step."""
+    learning_rate: Annotated[float, Meta(gt=0, le=1)] = 1e-3
+    warmup_fraction: Fraction = 0.05
+    """Share of the whole run's steps over which the learning rate rises from 0; then a cosine to 0."""
+    weight_decay: Annotated[float, Meta(ge=0)] = 0.0
+    gradient_clip: Annotated[float, Meta(gt=0)] = 1.0
+    """Largest L2 norm of the gradient."""
+    max_tokens: Annotated[int, Meta(ge=16, le=8192)] = 256
+    """A longer pair is cut at its end."""
+
+
+class DataSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the partitions are and how much of them is used."""
+
+    folder: str = "sample"
+    """`sample` (the project's own corpus), or a folder with one partition per hospital."""
+    hospitals: tuple[str, ...] = ()
+    """Hospitals that take part; empty means every hospital found in the folder."""
+    max_pairs: Annotated[int, Meta(ge=0)] = 0
+    """Training pairs used per hospital; 0 is all."""
+    validation_pairs: PositiveInt = 64
+    """Validation pairs per hospital that each evaluation reads."""
+
+
+class AggregationSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How much each hospital's update counts."""
+
+    weighting: Weighting = "samples"
+
+
+class RunConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything that decides the outcome of a run. Same config, same machine, same thread count: same bits."""
+
+    preset: str = ""
+    """The preset this started from, for the record."""
+    seed: Annotated[int, Meta(ge=0, lt=2**31)] = 7
+    model: ModelSettings = ModelSettings()
+    lora: LoraSettings = LoraSettings()
+    training: TrainingSettings = TrainingSettings()
+    data: DataSettings = DataSettings()
+    aggregation: AggregationSettings = AggregationSettings()
+
+
+DEMO = RunConfig(
+    preset="demo",
+    training=TrainingSettings(rounds=3, local_steps=10, batch_size=4, learning_rate=2e-3),
+    data=DataSettings(validation_pairs=16),
+)
+REFERENCE = RunConfig(
+    preset="reference",
+    model=ModelSettings(source="mistralai/Mistral-7B-Instruct-v0.2", quantization="nf4", device="cuda"),
+    training=TrainingSettings(rounds=3, batch_size=4, gradient_accumulation=4, learning_rate=2e-4, max_tokens=512),
+    data=DataSettings(folder="data/processed"),
+)
+PRESETS = {"demo": DEMO, "reference": REFERENCE}
+
+
+def preset(name: str) -> RunConfig:
+    """The preset called `name`. Raises SettingsError when there is none."""
+    if name not in PRESETS:
+        raise SettingsError(f"there is no preset '{name}'.", where="preset", hint=f"Choose one of: {', '.join(PRESETS)}.")
+    return PRESETS[name]
+
+
+def load_config(path: Path | None = None, *, preset_name: str = "", overrides: dict[str, Any] | None = None) -> RunConfig:
+    """Build the configuration from preset < TOML file < overrides.
+
+    Args:
+        path: a TOML file, or None.
+        preset_name: wins over the file's `preset` key; `demo` when neither names one.
+        overrides: dotted names to values, e.g. `{"training.rounds": 2}`.
+
+    Raises:
+        SettingsError: file missing or malformed, unknown setting, wrong type or range; names file and setting.
+    """
+    table = _read_toml(path) if path else {}
+    name = preset_name or str(table.get("preset", "")) or "demo"
+    merged = _merge(msgspec.to_builtins(preset(name)), table)
+    merged["preset"] = name
+    for dotted, value in (overrides or {}).items():
+        _set_dotted(merged, dotted, value)
+    return validated(merged, where=str(path) if path else "settings")
+
+
+def validated(table: dict[str, Any], *, where: str) -> RunConfig:
+    """Turn plain tables into a RunConfig. Raises SettingsError naming the setting and what it should be."""
+    try:
+        config = msgspec.convert(table, RunConfig, strict=False)
+    except msgspec.ValidationError as error:
+        raise SettingsError(f"{error}.", where=where, hint="`fedmed-tui settings` lists every setting.") from None
+    _check_across_fields(config, where)
+    return config
+
+
+def _check_across_fields(config: RunConfig, where: str) -> None:
+    if len(set(config.data.hospitals)) != len(config.data.hospitals):
+        raise SettingsError("a hospital is named twice in data.hospitals.", where=where, hint="Name each once.")
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SettingsError("no such settings file.", where=str(path), hint="Check the path after --config.") from None
+    except IsADirectoryError:
+        raise SettingsError("is a folder, not a settings file.", where=str(path), hint="Name a .toml file.") from None
+    except UnicodeDecodeError:
+        raise SettingsError("is not UTF-8 text.", where=str(path), hint="Save it as UTF-8.") from None
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"is not valid TOML: {error}.", where=str(path), hint="Mend that line.") from None
+    except OSError as error:
+        raise SettingsError(f"cannot be read: {error.strerror}.", where=str(path), hint="Check its permissions.") from None
+
+
+def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """`over` on top of `base`, table by table."""
+    merged = dict(base)
+    for key, value in over.items():
+        both_tables = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = _merge(merged[key], value) if both_tables else value
+    return merged
+
+
+def _set_dotted(table: dict[str, Any], dotted: str, value: Any) -> None:
+    *sections, key = dotted.split(".")
+    for section in sections:
+        child = table.setdefault(section, {})
+        if not isinstance(child, dict):
+            raise SettingsError(f"'{section}' is not a section.", where=dotted, hint="`fedmed-tui settings` lists all.")
+        table = child
+    table[key] = value

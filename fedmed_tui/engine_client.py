@@ -1,0 +1,206 @@
+"""The engine process, seen from the screen: spawn it, send commands, read events, cancel, and say why it died.
+
+One `EngineClient` is one engine process. Callbacks run on the event loop that started it. Used by the app and by every
+headless command, so both treat the engine alike.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from asyncio.subprocess import PIPE
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+from engine import locations
+from engine.errors import EngineError, ProtocolError
+from engine.protocol import (
+    MAX_LINE_BYTES,
+    AnyCommand,
+    Cancel,
+    Hello,
+    JobFinished,
+    Shutdown,
+    Stamped,
+    decode_event,
+    encode_command,
+)
+
+CANCEL_SECONDS = 10.0
+"""How long a cancelled job may take before the engine is asked to end."""
+TERMINATE_SECONDS = 3.0
+QUIT_SECONDS = 3.0
+
+
+@dataclass(frozen=True)
+class EngineExit:
+    """How an engine process ended."""
+
+    code: int
+    expected: bool
+    """We asked for it."""
+    sentence: str
+
+
+class EngineClient:
+    """Owns one engine process.
+
+    Args:
+        on_event: called for each event, in order.
+        on_exit: called once, after the last event.
+        attached: a screen is attached, so the engine leaves one core free.
+        argv: the process to run; the real engine unless a test says otherwise.
+    """
+
+    def __init__(
+        self,
+        on_event: Callable[[Stamped], None],
+        on_exit: Callable[[EngineExit], None],
+        *,
+        attached: bool,
+        argv: tuple[str, ...] = (sys.executable, "-m", "engine"),
+    ) -> None:
+        self._on_event = on_event
+        self._on_exit = on_exit
+        self._attached = attached
+        self._argv = argv
+        self._process: asyncio.subprocess.Process | None = None
+        self._reader: asyncio.Task[None] | None = None
+        self._stopping = False
+        self._open_jobs: dict[str, asyncio.Event] = {}
+
+    @property
+    def running(self) -> bool:
+        """The process is up."""
+        return self._process is not None and self._process.returncode is None
+
+    @property
+    def pid(self) -> int | None:
+        """The process id, or None before the start."""
+        return self._process.pid if self._process else None
+
+    async def start(self) -> None:
+        """Spawn the process and greet it. Raises EngineError when it cannot be spawned."""
+        log = locations.log_file()
+        try:
+            log.parent.mkdir(parents=True, exist_ok=True)
+            with log.open("ab") as stderr:
+                self._process = await asyncio.create_subprocess_exec(
+                    *self._argv, stdin=PIPE, stdout=PIPE, stderr=stderr, limit=MAX_LINE_BYTES, env=_engine_environment()
+                )
+        except OSError as error:
+            raise EngineError(
+                f"the engine could not be started: {error.strerror}.",
+                where=error.filename or self._argv[0],
+                hint="Run `fedmed-tui doctor`.",
+            ) from None
+        self._reader = asyncio.create_task(self._read(self._process))
+        self.send(Hello(attached=self._attached))
+
+    def send(self, command: AnyCommand) -> None:
+        """Queue one command. Raises EngineError when the engine is not running."""
+        if not self.running or self._process is None or self._process.stdin is None:
+            raise EngineError("the engine is not running.", hint="Restart it first.")
+        job = getattr(command, "job", None)
+        if job is not None and not isinstance(command, Cancel):
+            self._open_jobs[job] = asyncio.Event()
+        with suppress(ConnectionError):  # it died a moment ago: the reader reports it
+            self._process.stdin.write(encode_command(command))
+
+    async def cancel(self, job: str) -> None:
+        """Stop a job: politely, after 10 s with SIGTERM, after 3 s more with SIGKILL."""
+        finished = self._open_jobs.get(job)
+        if finished is None or not self.running:
+            return
+        self.send(Cancel(job=job))
+        try:
+            await asyncio.wait_for(finished.wait(), CANCEL_SECONDS)
+        except TimeoutError:
+            await self._end_process()
+
+    async def stop(self) -> None:
+        """End the engine: politely, then with SIGTERM, then with SIGKILL. Returns when it is gone."""
+        self._stopping = True
+        if self.running:
+            self.send(Shutdown())
+            if not await self._wait(QUIT_SECONDS):
+                await self._end_process()
+        if self._reader is not None:
+            await self._reader
+
+    async def wait(self) -> None:
+        """Wait until the process has ended and its last event was handled."""
+        if self._reader is not None:
+            await asyncio.shield(self._reader)
+
+    async def _end_process(self) -> None:
+        if self._process is None:
+            return
+        for send_signal in (self._process.terminate, self._process.kill):
+            with suppress(ProcessLookupError):
+                send_signal()
+            if await self._wait(TERMINATE_SECONDS):
+                return
+
+    async def _wait(self, seconds: float) -> bool:
+        """Whether the process ended within `seconds`."""
+        assert self._process is not None
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._process.wait(), seconds)
+        return self._process.returncode is not None
+
+    async def _read(self, process: asyncio.subprocess.Process) -> None:
+        assert process.stdout is not None
+        complaint = ""
+        while line := await _read_line(process.stdout):
+            try:
+                stamped = decode_event(line)
+            except ProtocolError as error:
+                complaint = str(error)
+                with suppress(ProcessLookupError):
+                    process.kill()
+                break
+            if isinstance(stamped.event, JobFinished):
+                self._close_job(stamped.event.job)
+            self._on_event(stamped)
+        code = await process.wait()
+        for job in tuple(self._open_jobs):
+            self._close_job(job)
+        self._on_exit(EngineExit(code=code, expected=self._stopping, sentence=complaint or describe_exit(code)))
+
+    def _close_job(self, job: str) -> None:
+        finished = self._open_jobs.pop(job, None)
+        if finished is not None:
+            finished.set()
+
+
+async def _read_line(stream: asyncio.StreamReader) -> bytes:
+    """The next line, or b"" at the end or at a line longer than the protocol allows."""
+    try:
+        line = await stream.readline()
+    except ValueError:
+        return b""
+    return line if line.endswith(b"\n") else b""  # a torn last line of a killed process is no event
+
+
+def describe_exit(code: int) -> str:
+    """An exit code in one sentence."""
+    if code == 0:
+        return "The engine ended."
+    if code == -signal.SIGKILL:
+        return "The engine was killed, probably because the machine ran out of memory."
+    if code < 0:
+        try:
+            name = signal.Signals(-code).name
+        except ValueError:
+            name = f"signal {-code}"
+        return f"The engine was ended by {name}. Its log: {locations.log_file()}"
+    return f"The engine failed with exit code {code}. Its log: {locations.log_file()}"
+
+
+def _engine_environment() -> dict[str, str]:
+    """This process's environment, without what makes libraries print bars or ask the network for news."""
+    return {**os.environ, "TOKENIZERS_PARALLELISM": "false", "HF_HUB_DISABLE_PROGRESS_BARS": "1", "PYTHONUNBUFFERED": "1"}

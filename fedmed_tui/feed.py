@@ -1,0 +1,97 @@
+"""Events as sentences for the activity feed and for plain output. Pure text: never markup."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import singledispatch
+
+from engine.protocol import (
+    Aggregated,
+    AnyEvent,
+    Evaluated,
+    Failure,
+    ModelLoaded,
+    RoundFinished,
+    RoundStarted,
+    RunFinished,
+    RunStarted,
+    UpdateReceived,
+)
+from fedmed_tui.units import duration, size
+
+
+@dataclass(frozen=True)
+class FeedLine:
+    """One sentence and when it happened (Unix time)."""
+
+    time: float
+    text: str
+
+
+@singledispatch
+def sentence(event: AnyEvent) -> str:
+    """The event in one or two sentences; empty when it is not worth a line."""
+    return ""
+
+
+@sentence.register
+def _(event: ModelLoaded) -> str:
+    return f"Loaded {event.name} ({event.quantization}) on {event.device} in {duration(event.seconds)}."
+
+
+@sentence.register
+def _(event: RunStarted) -> str:
+    pairs = ", ".join(f"{hospital.name} {hospital.train:,}" for hospital in event.hospitals)
+    if event.completed:
+        return f"Run {event.run} goes on after round {event.completed}. Training pairs: {pairs}."
+    return f"Run {event.run} starts. Training pairs: {pairs}."
+
+
+@sentence.register
+def _(event: RoundStarted) -> str:
+    if event.round == 0:
+        return "Evaluating the base model at every hospital, to have something to compare with."
+    return f"Round {event.round} of {event.rounds}: every hospital trains from the same global adapter."
+
+
+@sentence.register
+def _(event: UpdateReceived) -> str:
+    return (
+        f"{event.hospital} returned its update ({size(event.bytes)}) after {event.steps} steps, "
+        f"training loss {event.loss:.3f}, in {duration(event.seconds)}."
+    )
+
+
+@sentence.register
+def _(event: Evaluated) -> str:
+    whose = {"base": "The base model", "local": "Its own adapter", "global": "The global adapter"}[event.stage]
+    return f"{whose} has validation loss {event.loss:.3f} at {event.hospital} ({event.pairs} pairs)."
+
+
+@sentence.register
+def _(event: Aggregated) -> str:
+    shares = ", ".join(f"{weight.hospital} {weight.weight:.2f}" for weight in event.weights)
+    return f"Round {event.round} aggregated: {shares}. {event.reason}"
+
+
+@sentence.register
+def _(event: RoundFinished) -> str:
+    return (
+        f"Round {event.round} closed in {duration(event.seconds)}: validation loss {event.before:.3f} → {event.after:.3f} "
+        "(mean over hospitals). Checkpoint saved."
+    )
+
+
+@sentence.register
+def _(event: RunFinished) -> str:
+    ends = {
+        "done": f"Run {event.run} finished: {event.completed} rounds. Adapters are in {event.folder}.",
+        "cancelled": f"Run {event.run} stopped after {event.completed} of {event.rounds} rounds; it can be resumed.",
+        "failed": f"Run {event.run} failed after {event.completed} of {event.rounds} rounds; it can be resumed.",
+    }
+    return ends[event.outcome]
+
+
+@sentence.register
+def _(event: Failure) -> str:
+    return f"{event.title}: {event.message} {event.hint}".strip()

@@ -1,0 +1,205 @@
+"""What is known of a run, rebuilt from its events by one pure reducer.
+
+Live screens, `fedmed-tui replay`, the benchmark export and the tests all call `RunState.apply` with the same events in the same
+order and see the same state. Nothing here draws or does I/O.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import singledispatchmethod
+
+from engine.protocol import (
+    Aggregated,
+    AnyEvent,
+    Evaluated,
+    HospitalInfo,
+    HospitalWeight,
+    ModelLoaded,
+    RoundFinished,
+    RoundStarted,
+    RunFinished,
+    RunStarted,
+    Stamped,
+    StepDone,
+    TrainingStarted,
+    UpdateReceived,
+)
+from engine.settings import RunConfig
+from fedmed_tui.feed import FeedLine, sentence
+
+FEED_LIMIT = 500
+
+
+@dataclass
+class HospitalRound:
+    """One hospital in one round. Losses are None until known."""
+
+    step: int = 0
+    steps: int = 0
+    step_loss: float | None = None
+    update: UpdateReceived | None = None
+    local_loss: float | None = None
+    """Its own adapter on its validation pairs, before aggregation."""
+    global_loss: float | None = None
+    """The new global adapter on its validation pairs; in round 0, the base model."""
+    weight: HospitalWeight | None = None
+
+
+@dataclass
+class RoundState:
+    """One round. Round 0 holds the base model's evaluation."""
+
+    number: int
+    started: float | None = None
+    """Unix time of its `RoundStarted`."""
+    hospitals: dict[str, HospitalRound] = field(default_factory=dict)
+    training: str = ""
+    """The hospital that is training now."""
+    aggregated: Aggregated | None = None
+    finished: RoundFinished | None = None
+
+
+@dataclass
+class RunState:
+    """A run as the screens show it."""
+
+    run: str = ""
+    config: RunConfig | None = None
+    hospitals: tuple[HospitalInfo, ...] = ()
+    model: ModelLoaded | None = None
+    rounds: dict[int, RoundState] = field(default_factory=dict)
+    feed: list[FeedLine] = field(default_factory=list)
+    finished: RunFinished | None = None
+    last_time: float = 0.0
+
+    def apply(self, stamped: Stamped) -> None:
+        """Take one event in. Events that do not concern a run change nothing."""
+        self.last_time = stamped.time
+        self._apply(stamped.event, stamped.time)
+        text = sentence(stamped.event)
+        if text:
+            self.feed.append(FeedLine(time=stamped.time, text=text))
+            del self.feed[:-FEED_LIMIT]
+
+    # --- derived ---------------------------------------------------------------------------------------------------------------
+
+    @property
+    def total_rounds(self) -> int:
+        """Rounds the run is set to take."""
+        return self.config.training.rounds if self.config else 0
+
+    @property
+    def completed(self) -> int:
+        """Rounds that are finished."""
+        return max((number for number, state in self.rounds.items() if state.finished), default=0)
+
+    @property
+    def current(self) -> RoundState | None:
+        """The round in progress, or None between rounds."""
+        going = [state for state in self.rounds.values() if state.number > 0 and not state.finished]
+        return going[-1] if going and self.finished is None else None
+
+    def loss_series(self, hospital: str) -> dict[int, float]:
+        """Validation loss of the global adapter on a hospital's pairs, by round; round 0 is the base model."""
+        pairs = ((number, state.hospitals.get(hospital)) for number, state in sorted(self.rounds.items()))
+        return {number: at.global_loss for number, at in pairs if at is not None and at.global_loss is not None}
+
+    def macro_series(self) -> dict[int, float]:
+        """Mean over hospitals of `loss_series`, for rounds in which every hospital was evaluated."""
+        series = [self.loss_series(hospital.name) for hospital in self.hospitals]
+        if not series:
+            return {}
+        shared = sorted(set(series[0]).intersection(*series[1:]))
+        return {number: sum(one[number] for one in series) / len(series) for number in shared}
+
+    def round_fraction(self) -> float:
+        """How far local training of the current round has come, 0 to 1."""
+        current = self.current
+        if current is None or not self.hospitals:
+            return 0.0
+        parts = [at.step / at.steps for at in current.hospitals.values() if at.steps]
+        return sum(parts) / len(self.hospitals)
+
+    def seconds_left(self, now: float) -> float | None:
+        """Estimated seconds to the end of the run; None until the second round has shown a pace.
+
+        Loading and the first round, which warms everything up, are left out of the estimate.
+        """
+        current = self.current
+        first = min((number for number in self.rounds if number > 0), default=0)
+        second = self.rounds.get(first + 1)
+        if current is None or second is None or second.started is None:
+            return None
+        done = current.number - second.number + self.round_fraction()
+        if done < 0.2:
+            return None
+        remaining = self.total_rounds - second.number + 1 - done
+        return max(0.0, remaining * (now - second.started) / done)
+
+    # --- reducer ---------------------------------------------------------------------------------------------------------------
+
+    @singledispatchmethod
+    def _apply(self, event: AnyEvent, time: float) -> None:
+        """Events of no concern to a run."""
+
+    @_apply.register
+    def _(self, event: ModelLoaded, time: float) -> None:
+        self.model = event
+
+    @_apply.register
+    def _(self, event: RunStarted, time: float) -> None:
+        if event.run != self.run:
+            self.rounds.clear()
+            self.feed.clear()
+        self.run, self.config, self.hospitals, self.finished = event.run, event.config, event.hospitals, None
+        for number in [number for number in self.rounds if number > event.completed]:
+            del self.rounds[number]  # a round cut short is done again from its start
+
+    @_apply.register
+    def _(self, event: RoundStarted, time: float) -> None:
+        self.rounds[event.round] = RoundState(number=event.round, started=time)
+
+    @_apply.register
+    def _(self, event: TrainingStarted, time: float) -> None:
+        self._round(event.round).training = event.hospital
+        self._at(event.round, event.hospital).steps = event.steps
+
+    @_apply.register
+    def _(self, event: StepDone, time: float) -> None:
+        at = self._at(event.round, event.hospital)
+        at.step, at.steps, at.step_loss = event.step, event.steps, event.loss
+
+    @_apply.register
+    def _(self, event: UpdateReceived, time: float) -> None:
+        at = self._at(event.round, event.hospital)
+        at.update, at.step, at.steps = event, event.steps, event.steps
+        self._round(event.round).training = ""
+
+    @_apply.register
+    def _(self, event: Evaluated, time: float) -> None:
+        at = self._at(event.round, event.hospital)
+        if event.stage == "local":
+            at.local_loss = event.loss
+        else:
+            at.global_loss = event.loss
+
+    @_apply.register
+    def _(self, event: Aggregated, time: float) -> None:
+        self._round(event.round).aggregated = event
+        for weight in event.weights:
+            self._at(event.round, weight.hospital).weight = weight
+
+    @_apply.register
+    def _(self, event: RoundFinished, time: float) -> None:
+        self._round(event.round).finished = event
+
+    @_apply.register
+    def _(self, event: RunFinished, time: float) -> None:
+        self.finished = event
+
+    def _round(self, number: int) -> RoundState:
+        return self.rounds.setdefault(number, RoundState(number=number))
+
+    def _at(self, number: int, hospital: str) -> HospitalRound:
+        return self._round(number).hospitals.setdefault(hospital, HospitalRound())
