@@ -1,0 +1,31 @@
+"""Every command, gathered."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from fedmed_tui import __version__
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit codes: 0 done, 1 the engine or the run failed, 2 bad input, 130 cancelled.",
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"fedmed-tui {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+) -> None:
+    """Federated fine-tuning of a medical language model. Without a command: the dashboard."""
