@@ -1,0 +1,73 @@
+"""A pair: one question with its answer, the topic it is about, and where it belongs.
+
+Field names here are the names on disk, in JSON lines and in Parquet alike.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+from engine.errors import DataError
+
+TRAIN, VALIDATION, TEST = "train", "validation", "test"
+SPLITS = (TRAIN, VALIDATION, TEST)
+HOSPITAL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One question with its answer. `split` is train, validation or test; a topic never crosses splits."""
+
+    id: str
+    question: str
+    answer: str
+    topic: str
+    kind: str
+    hospital: str
+    split: str
+
+
+FIELDS = tuple(field.name for field in fields(Pair))
+REQUIRED = ("question", "answer")
+
+
+def pair_from_record(record: object, *, hospital: str, where: str) -> Pair:
+    """A pair from one stored record.
+
+    Args:
+        record: what the file holds; anything but a mapping is refused.
+        hospital: the partition it was read from.
+        where: file and line or row, for the error.
+
+    Raises:
+        DataError: no mapping, a required field missing or blank, a field that is not text, an unknown split.
+    """
+    if not isinstance(record, Mapping):
+        raise DataError("is not a pair.", where=where, hint="Each line must be a JSON object with a question and an answer.")
+    for name in REQUIRED:
+        if name not in record:
+            found = ", ".join(f"'{key}'" for key in list(record)[:8]) or "none"
+            raise DataError(
+                f"there is no field '{name}'; its fields are {found}.",
+                where=where,
+                hint="Rename the field, or bring the file in with `fedmed-tui data import`.",
+            )
+    values = {name: _text(record, name, where) for name in FIELDS}
+    for name in REQUIRED:
+        if not values[name]:
+            raise DataError(f"the {name} is empty.", where=where, hint="Fill it in, or take the pair out.")
+    split = values["split"] or TRAIN
+    if split not in SPLITS:
+        raise DataError(f"there is no split {split[:40]!r}.", where=where, hint=f"Use one of: {', '.join(SPLITS)}.")
+    return Pair(**{**values, "hospital": hospital, "split": split})
+
+
+def _text(record: Mapping[str, object], name: str, where: str) -> str:
+    value = record.get(name)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise DataError(f"the field '{name}' is not text.", where=where, hint="Put it in quotes.")
+    return value.strip()
