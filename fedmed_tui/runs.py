@@ -1,0 +1,137 @@
+"""Run folders, read without the engine: which runs there are, what happened in one, which adapters it left.
+
+Nothing here writes. The engine owns a run folder while it trains; a reader may come at any moment, so `events.jsonl` may end in
+a torn line.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+from msgspec import Struct
+
+from engine import locations
+from engine.errors import ProtocolError, RunError
+from engine.protocol import GLOBAL, Stamped, decode_event
+from engine.settings import RunConfig
+from fedmed_tui.state import RunState
+
+MANIFEST = "manifest.json"
+EVENTS = "events.jsonl"
+ADAPTER_FILE = "adapter_model.safetensors"
+SCHEMA = 1
+
+Status = Literal["running", "done", "cancelled", "failed"]
+
+
+class Manifest(Struct, frozen=True, kw_only=True):
+    """A run's `manifest.json`, as the engine writes it."""
+
+    schema: int
+    run: str
+    config: RunConfig
+    created: float
+    """Unix time."""
+    version: str
+    completed: int
+    """Rounds that are safely on disk."""
+    rounds: int
+    status: Status
+    """`running` also stands there after a kill: the run can be resumed."""
+    hospitals: tuple[str, ...] = ()
+
+
+def new_run_name(config: RunConfig, now: float | None = None) -> str:
+    """A name that sorts by time: `demo-20260131-142501`."""
+    return f"{config.preset or 'run'}-{time.strftime('%Y%m%d-%H%M%S', time.localtime(now))}"
+
+
+def list_runs() -> list[Manifest]:
+    """Every readable run, newest first. A folder without a readable manifest is no run and is left out."""
+    found = []
+    for path in locations.runs_folder().glob(f"*/{MANIFEST}"):
+        try:
+            found.append(load_manifest(path.parent.name))
+        except RunError:
+            continue
+    return sorted(found, key=lambda manifest: (manifest.created, manifest.run), reverse=True)
+
+
+def load_manifest(run: str) -> Manifest:
+    """Raises RunError when there is no such run or its manifest cannot be read."""
+    path = _existing(run) / MANIFEST
+    data = _read(path)
+    try:
+        manifest = msgspec.json.decode(data, type=Manifest)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise RunError(f"is damaged: {error}.", where=str(path), hint="Restore it from a copy, or start a new run.") from None
+    if manifest.schema != SCHEMA:
+        raise RunError(
+            f"has schema {manifest.schema}, this program reads {SCHEMA}.",
+            where=str(path),
+            hint="Use the version of fedmed-tui that wrote it.",
+        )
+    return manifest
+
+
+def load_events(run: str) -> list[Stamped]:
+    """The run's events, in order. A torn last line, left by a kill, is left out.
+
+    Raises:
+        RunError: no such run, no events, or a damaged line before the last; names file and line.
+    """
+    path = _existing(run) / EVENTS
+    lines = _read(path).split(b"\n")
+    events = []
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            events.append(decode_event(line))
+        except ProtocolError as error:
+            if number == len(lines):  # no newline behind it: it was being written
+                break
+            raise RunError(error.message, where=f"{path}, line {number}", hint=error.hint or "Restore it from a copy.") from None
+    return events
+
+
+def load_state(run: str) -> RunState:
+    """The run as the screens show it, rebuilt from its events. Raises RunError as `load_events`."""
+    state = RunState()
+    for stamped in load_events(run):
+        state.apply(stamped)
+    return state
+
+
+def adapters(run: str) -> tuple[str, ...]:
+    """Names of the adapters the run left: `global` first, then hospitals. Empty before its first round is done."""
+    folder = locations.run_folder(run)
+    hospitals = sorted(
+        path.parent.parent.name.removeprefix("hospital_") for path in folder.glob(f"hospital_*/final/{ADAPTER_FILE}")
+    )
+    shared = (GLOBAL,) if (folder / GLOBAL / ADAPTER_FILE).is_file() else ()
+    return (*shared, *hospitals)
+
+
+def latest_trained() -> Manifest | None:
+    """The newest run that left adapters, or None."""
+    return next((manifest for manifest in list_runs() if adapters(manifest.run)), None)
+
+
+def _existing(run: str) -> Path:
+    folder = locations.run_folder(run)
+    if not folder.is_dir():
+        raise RunError("there is no such run.", where=str(folder), hint="`fedmed-tui runs` lists yours.")
+    return folder
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise RunError("is missing, so this is no run.", where=str(path), hint="`fedmed-tui runs` lists yours.") from None
+    except OSError as error:
+        raise RunError(f"cannot be read: {error.strerror}.", where=str(path), hint="Check its permissions.") from None
