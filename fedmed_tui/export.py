@@ -19,6 +19,7 @@ from typing import Any
 import msgspec
 
 from engine.errors import RunError
+from engine.files import disk_error
 from engine.protocol import UpdateReceived
 from fedmed_tui import __version__
 from fedmed_tui.report import markdown
@@ -63,11 +64,7 @@ def export_snapshot(state: RunState, folder: Path, screen_svg: str = "") -> Path
     try:
         return _write_folder(parent, time.strftime("%Y%m%d-%H%M%S"), files)
     except OSError as error:
-        raise RunError(
-            f"the snapshot cannot be written: {error.strerror}.",
-            where=str(parent),
-            hint="Free some space or choose another folder.",
-        ) from None
+        raise disk_error(parent, error) from None
 
 
 def measurements(state: RunState) -> Iterator[Measurement]:

@@ -7,6 +7,8 @@ from typing import Annotated
 import typer
 
 from fedmed_tui import __version__
+from fedmed_tui.cli.chat import chat
+from fedmed_tui.cli.train import train
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -29,3 +31,7 @@ def options(
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
 ) -> None:
     """Federated fine-tuning of a medical language model. Without a command: the dashboard."""
+
+
+app.command()(train)
+app.command()(chat)
