@@ -15,7 +15,40 @@ from typing import Literal, TypeVar
 import msgspec
 from msgspec import Struct
 
+from engine.data_messages import (
+    LENGTH_BIN,
+    BrowsedPair,
+    BrowsePairs,
+    CheckOverlap,
+    CompareHospitals,
+    DataReported,
+    DescribeData,
+    FieldMapping,
+    HospitalCharacter,
+    HospitalsCompared,
+    ImportData,
+    ImportFinished,
+    NearPair,
+    OverlapCell,
+    OverlapMeasured,
+    PairExample,
+    PairsPage,
+    PartitionData,
+    PartitionDescribed,
+    PhiFinding,
+    PhiScanned,
+    PreviewSource,
+    Reject,
+    RejectsFound,
+    ReportData,
+    ScanPhi,
+    SourceOptions,
+    SourcePreviewed,
+    SplitLeak,
+    Strategy,
+)
 from engine.errors import ProtocolError
+from engine.messages import Command, Event
 from engine.settings import RunConfig
 
 VERSION = 1
@@ -33,33 +66,12 @@ Role = Literal["system", "user", "assistant"]
 # --- commands: screen → engine -------------------------------------------------------------------------------------------------
 
 
-class Command(Struct, frozen=True, kw_only=True, tag=True, tag_field="type"):
-    """A request to the engine. `job` names the work it starts, so that it can be followed and cancelled."""
-
-
 class Hello(Command, frozen=True, kw_only=True):
     """First line of a session: the engine refuses a screen of another protocol version."""
 
     protocol: int = VERSION
     attached: bool = True
     """A screen is attached: leave one core free for it."""
-
-
-class DescribeData(Command, frozen=True, kw_only=True):
-    """Ask for every partition in a folder. Answered by one `PartitionDescribed` per hospital."""
-
-    job: str
-    folder: str = "sample"
-    examples: int = 5
-
-
-class ImportData(Command, frozen=True, kw_only=True):
-    """Import a file of pairs into one partition per value of `hospital_field`, under `target`."""
-
-    job: str
-    source: str
-    hospital_field: str
-    target: str
 
 
 class LoadModel(Command, frozen=True, kw_only=True):
@@ -119,14 +131,27 @@ class Shutdown(Command, frozen=True, kw_only=True):
     """Cancel everything and exit with code 0."""
 
 
-AnyCommand = Hello | DescribeData | ImportData | LoadModel | StartRun | ResumeRun | Chat | Cancel | Shutdown
+AnyCommand = (
+    Hello
+    | DescribeData
+    | PreviewSource
+    | ImportData
+    | PartitionData
+    | CompareHospitals
+    | CheckOverlap
+    | ScanPhi
+    | ReportData
+    | BrowsePairs
+    | LoadModel
+    | StartRun
+    | ResumeRun
+    | Chat
+    | Cancel
+    | Shutdown
+)
 
 
 # --- events: engine → screen ---------------------------------------------------------------------------------------------------
-
-
-class Event(Struct, frozen=True, kw_only=True, tag=True, tag_field="type"):
-    """A fact the engine states."""
 
 
 class EngineReady(Event, frozen=True, kw_only=True):
@@ -171,33 +196,6 @@ class Resources(Event, frozen=True, kw_only=True):
 
     memory_bytes: int
     gpu_bytes: int = 0
-
-
-class PairExample(Struct, frozen=True, kw_only=True):
-    """One pair for the Data screen of the person who owns the partition."""
-
-    question: str
-    answer: str
-    topic: str
-    split: str
-
-
-class PartitionDescribed(Event, frozen=True, kw_only=True):
-    """One hospital's partition in numbers, with a few of its pairs."""
-
-    job: str
-    hospital: str
-    folder: str
-    train: int
-    validation: int
-    test: int
-    topics: int
-    answer_words: int
-    """Mean words per answer."""
-    kinds: dict[str, int]
-    """Pairs by kind of question."""
-    top_topics: dict[str, int]
-    examples: tuple[PairExample, ...]
 
 
 class HospitalInfo(Struct, frozen=True, kw_only=True):
@@ -264,7 +262,7 @@ class UpdateReceived(Event, frozen=True, kw_only=True):
 
 
 class Evaluated(Event, frozen=True, kw_only=True):
-    """Loss on a hospital's validation pairs: of the base model, its own adapter (before aggregation), or the global one (after)."""
+    """Loss on a hospital's validation pairs: of the base model, its own adapter before aggregation, or the global one after."""
 
     round: int
     hospital: str
@@ -378,6 +376,14 @@ AnyEvent = (
     | ModelLoaded
     | Resources
     | PartitionDescribed
+    | SourcePreviewed
+    | RejectsFound
+    | ImportFinished
+    | HospitalsCompared
+    | OverlapMeasured
+    | PhiScanned
+    | DataReported
+    | PairsPage
     | RunStarted
     | RoundStarted
     | TrainingStarted
