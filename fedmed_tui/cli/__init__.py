@@ -6,6 +6,7 @@ by its exit code: 0 done, 1 the engine or the run failed, 2 bad input, 130 cance
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Sequence
 
@@ -23,7 +24,9 @@ ENGINE_FAILURES = (EngineError, ProtocolError)
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command, or the dashboard when none is given. Returns the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    _make_streams_lenient()
     try:
+        _check_encoding(arguments)
         return _run_command(arguments) if arguments else _open_dashboard()
     except FedMedError as error:
         complain(error)
@@ -33,6 +36,22 @@ def main(argv: Sequence[str] | None = None) -> int:
 def complain(error: FedMedError) -> None:
     """State an error on standard error, in one line."""
     print(f"{error.title}: {error}", file=sys.stderr)
+
+
+def _make_streams_lenient() -> None:
+    """A character that a stream cannot take becomes `?`, so that it never ends a command."""
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def _check_encoding(arguments: list[str]) -> None:
+    for argument in arguments:
+        try:
+            argument.encode()
+        except UnicodeEncodeError:
+            shown = argument.encode(errors="replace").decode()
+            raise FedMedError("is not UTF-8 text.", where=shown, hint="Rename it, or use a UTF-8 locale.") from None
 
 
 def _run_command(arguments: list[str]) -> int:

@@ -8,6 +8,10 @@ import typer
 
 from fedmed_tui import __version__
 from fedmed_tui.cli.chat import chat
+from fedmed_tui.cli.doctor import doctor
+from fedmed_tui.cli.history import export, replay, runs
+from fedmed_tui.cli.model import model_app
+from fedmed_tui.cli.settings import settings
 from fedmed_tui.cli.train import train
 
 app = typer.Typer(
@@ -35,3 +39,9 @@ def options(
 
 app.command()(train)
 app.command()(chat)
+app.command()(runs)
+app.command()(replay)
+app.command()(export)
+app.command()(settings)
+app.command()(doctor)
+app.add_typer(model_app, name="model")

@@ -5,19 +5,21 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from itertools import count
 from typing import Annotated
 
 import typer
 
 from engine.errors import FedMedError, RunError
-from engine.protocol import BASE, GLOBAL, Chat, ChatFinished, ChatText, ChatTurn, Progress, Stamped
+from engine.protocol import BASE, GLOBAL, Chat, ChatFinished, ChatText, Progress, Stamped
 from engine.settings import RunConfig, load_config
 from fedmed_tui import runs
-from fedmed_tui.cli import CANCELLED, DONE, complain
-from fedmed_tui.cli.output import print_json
-from fedmed_tui.cli.session import EngineSession, JobOutcome, OnEvent
+from fedmed_tui.cli import CANCELLED, DONE
+from fedmed_tui.cli.output import print_json, printable
+from fedmed_tui.cli.session import EngineSession, JobOutcome
+from fedmed_tui.conversation import Conversation, Exchange
 from fedmed_tui.disclaimer import DISCLAIMER
 from fedmed_tui.units import duration
 
@@ -37,13 +39,13 @@ def chat(
     """
     if query is not None and not query.strip():
         raise FedMedError("the question is empty.", where="--query", hint='For example --query "What is anaemia?".')
-    conversation = Conversation(*choose_adapter(hospital, run), as_json=as_json)
+    chat = ChatSession(*choose_adapter(hospital, run), as_json=as_json)
     if query is not None:
-        work = conversation.answer_all([query])
+        work = chat.answer_each([query])
     elif sys.stdin.isatty():
-        work = conversation.talk()
+        work = chat.talk(_typed_questions(prompt="" if as_json else "You: "))
     else:
-        work = conversation.answer_all(line for line in sys.stdin if line.strip())
+        work = chat.answer_each(_piped_questions())
     return DONE if asyncio.run(work) == "done" else CANCELLED
 
 
@@ -70,61 +72,46 @@ def choose_adapter(hospital: str, run: str) -> tuple[str, str, RunConfig]:
     return hospital, manifest.run, manifest.config
 
 
-class Conversation:
+class ChatSession:
     """Questions to one adapter, in one engine process."""
 
     def __init__(self, adapter: str, run: str, config: RunConfig, *, as_json: bool) -> None:
         self._adapter = adapter
         self._run = run
         self._config = config
-        self._as_json = as_json
-        self._asked = 0
+        self._show = self._show_json if as_json else self._show_text
+        self._conversation = Conversation(adapter)
+        self._jobs = count(1)
+        self._work = ""
 
-    async def answer_all(self, questions: list[str] | Iterator[str]) -> JobOutcome:
+    async def answer_each(self, questions: Iterable[str]) -> JobOutcome:
         """Answer each question on its own, until one is interrupted."""
-        answer = Answer(as_json=self._as_json)
-        async with EngineSession(answer.show) as session:
+        async with EngineSession(self._show) as session:
             for question in questions:
-                if await self._ask(session, (ChatTurn(role="user", text=question.strip()),)) == "cancelled":
+                self._conversation = Conversation(self._adapter)
+                if await self._ask(session, question) == "cancelled":
                     return "cancelled"
         return "done"
 
-    async def talk(self) -> JobOutcome:
-        """A conversation at the prompt; every turn knows the earlier ones."""
-        turns: tuple[ChatTurn, ...] = ()
-        answer = Answer(as_json=self._as_json)
-        async with EngineSession(answer.show) as session:
-            while (question := _read_question()) is not None:
-                if not question:
-                    continue
-                asked = (*turns, ChatTurn(role="user", text=question))
-                answer.text = ""
-                try:
-                    await self._ask(session, asked)
-                except RunError as error:
-                    complain(error)
-                    continue
-                turns = (*asked, ChatTurn(role="assistant", text=answer.text))
+    async def talk(self, questions: Iterable[str]) -> JobOutcome:
+        """Answer each question with the earlier ones in mind; an interrupted answer does not end the conversation."""
+        async with EngineSession(self._show) as session:
+            for question in questions:
+                await self._ask(session, question)
         return "done"
 
-    async def _ask(self, session: EngineSession, turns: tuple[ChatTurn, ...]) -> JobOutcome:
-        self._asked += 1
-        job = f"chat-{self._asked}"
-        return await session.run(Chat(job=job, adapter=self._adapter, turns=turns, run=self._run, config=self._config))
-
-
-class Answer:
-    """One answer as it streams in."""
-
-    def __init__(self, *, as_json: bool) -> None:
-        self.text = ""
-        self.show: OnEvent = self._show_json if as_json else self._show_text
-        self._work = ""
+    async def _ask(self, session: EngineSession, question: str) -> JobOutcome:
+        job, talk = f"chat-{next(self._jobs)}", self._conversation
+        talk.exchanges.append(Exchange(job=job, question=question))
+        return await session.run(Chat(job=job, adapter=self._adapter, turns=talk.turns, run=self._run, config=self._config))
 
     def _show_json(self, stamped: Stamped) -> None:
         print_json(stamped)
-        if isinstance(stamped.event, ChatFinished):
-            print(DISCLAIMER, file=sys.stderr)
+        match stamped.event:
+            case ChatText(text=text):
+                self._conversation.exchanges[-1].answer += text
+            case ChatFinished():
+                print(DISCLAIMER, file=sys.stderr)
 
     def _show_text(self, stamped: Stamped) -> None:
         match stamped.event:
@@ -132,8 +119,8 @@ class Answer:
                 self._work = what
                 print(f"… {what}", file=sys.stderr)
             case ChatText(text=text):
-                self.text += text
-                print(text, end="", flush=True)
+                self._conversation.exchanges[-1].answer += text
+                print(printable(text), end="", flush=True)
             case ChatFinished() as finished:
                 print(f"\n\n{DISCLAIMER}\n", flush=True)
                 print(_pace(finished), file=sys.stderr)
@@ -149,22 +136,38 @@ def _pace(finished: ChatFinished) -> str:
     return " ".join(part for part in parts if part)
 
 
-def _read_question() -> str | None:
-    """The next line typed, or None at its end (Ctrl+D). Ctrl+C raises KeyboardInterrupt.
-
-    The event loop waits meanwhile, on purpose: a thread blocked in `input` could not be interrupted.
-    """
-    with _keyboard_interrupts():
+def _typed_questions(prompt: str) -> Iterator[str]:
+    """What is typed, until Ctrl+D."""
+    with suppress(ImportError):  # not on Windows
+        import readline  # noqa: F401  (gives `input` editing keys and recall)
+    while True:
         try:
-            return input("You: ").strip()
+            with _keyboard_interrupts():
+                question = input(prompt).strip()
         except EOFError:
             print()
-            return None
+            return
+        if question:
+            yield question
+
+
+def _piped_questions() -> Iterator[str]:
+    """Lines of standard input, empty ones left out."""
+    while True:
+        with _keyboard_interrupts():
+            line = sys.stdin.readline()
+        if not line:
+            return
+        if question := line.strip():
+            yield question
 
 
 @contextmanager
 def _keyboard_interrupts() -> Iterator[None]:
-    """Give Ctrl+C its usual meaning; asyncio only notes it until the loop runs again."""
+    """Let Ctrl+C interrupt a wait for input; asyncio would only note it until the loop runs again.
+
+    The loop stands still meanwhile, on purpose: a thread that waits for input could not be interrupted.
+    """
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         yield

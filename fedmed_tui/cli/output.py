@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -99,9 +100,14 @@ class TerminalOutput:
         self._bars.update(self._run, description=name, completed=done, total=state.total_rounds, note=note, visible=True)
 
 
+def printable(text: str) -> str:
+    """Text of a model, a file or a person without what a terminal would obey: escape sequences and other control characters."""
+    return "".join(character for character in text if character in "\n\t" or unicodedata.category(character) != "Cc")
+
+
 def _line(stamped: Stamped) -> str:
     """The event's sentence; a failure has none here, because the command ends with it as its error."""
-    return "" if isinstance(stamped.event, Failure) else sentence(stamped.event)
+    return "" if isinstance(stamped.event, Failure) else printable(sentence(stamped.event))
 
 
 def _capitalised(text: str) -> str:

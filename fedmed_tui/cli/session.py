@@ -16,11 +16,10 @@ from types import FrameType, TracebackType
 from typing import Any, Literal, Self
 
 from engine.errors import DataError, EngineError, FedMedError, ModelError, RunError, SettingsError
-from engine.protocol import Chat, DescribeData, Failure, ImportData, JobFinished, LoadModel, ResumeRun, Stamped, StartRun
+from engine.protocol import AnyCommand, Cancel, Failure, Hello, JobFinished, Shutdown, Stamped
 from fedmed_tui.cli import CANCELLED, DONE
 from fedmed_tui.engine_client import EngineClient, EngineExit
 
-JobCommand = Chat | DescribeData | ImportData | LoadModel | ResumeRun | StartRun
 JobOutcome = Literal["done", "cancelled"]
 
 OnEvent = Callable[[Stamped], None]
@@ -28,7 +27,7 @@ OnEvent = Callable[[Stamped], None]
 _ERRORS: dict[str, type[FedMedError]] = {kind.title: kind for kind in (SettingsError, DataError, ModelError, RunError)}
 
 
-def run_job(command: JobCommand, on_event: OnEvent) -> int:
+def run_job(command: AnyCommand, on_event: OnEvent) -> int:
     """Run one job in an engine of its own; returns the exit code.
 
     Raises:
@@ -65,8 +64,9 @@ class EngineSession:
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         await self._client.stop()
 
-    async def run(self, command: JobCommand) -> JobOutcome:
+    async def run(self, command: AnyCommand) -> JobOutcome:
         """Run one job to its end. Raises FedMedError when it fails or the engine dies."""
+        assert not isinstance(command, Hello | Cancel | Shutdown), "no job of its own"
         loop = asyncio.get_running_loop()
         self._job, self._failure, self._interrupts = command.job, None, 0
         self._ended = loop.create_future()

@@ -10,12 +10,12 @@ from typing import Annotated, Any
 import typer
 
 from engine.errors import SettingsError
-from engine.protocol import ResumeRun, StartRun
+from engine.protocol import AnyCommand, ResumeRun, StartRun
 from engine.settings import load_config
 from fedmed_tui import runs
 from fedmed_tui.cli import DONE
 from fedmed_tui.cli.output import event_output
-from fedmed_tui.cli.session import JobCommand, run_job
+from fedmed_tui.cli.session import run_job
 
 JOB = "train"
 
@@ -60,7 +60,7 @@ def train(
                 "a resumed run keeps its settings.", where="--resume", hint="Leave the other options out, or start a new run."
             )
         run = resume
-        command: JobCommand = ResumeRun(job=JOB, run=run)
+        command: AnyCommand = ResumeRun(job=JOB, run=run)
     else:
         chosen = load_config(config, preset_name=preset, overrides=overrides)
         run = run or runs.new_run_name(chosen)

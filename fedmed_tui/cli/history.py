@@ -1,0 +1,109 @@
+"""`fedmed-tui runs`, `replay` and `export`: what earlier runs left, read without the engine."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from engine import locations
+from fedmed_tui import export as exporting
+from fedmed_tui import runs as run_folders
+from fedmed_tui.cli.output import print_json, printable
+from fedmed_tui.report import UNKNOWN
+from fedmed_tui.state import RunState
+
+PIPE_WIDTH = 200
+"""Columns a table may take when nobody's terminal limits it."""
+
+RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="A run's name; `fedmed-tui runs` lists them.")]
+
+
+def runs() -> None:
+    """List the runs in output-models/, newest first."""
+    found = run_folders.list_runs()
+    if not found:
+        print(f"No runs in {locations.runs_folder()} yet. `fedmed-tui train` makes one.", file=sys.stderr)
+        return
+    table = _table("run", "started", "rounds", "status", "hospitals", "adapters")
+    for manifest in found:
+        started = time.strftime("%Y-%m-%d %H:%M", time.localtime(manifest.created))
+        rounds = f"{manifest.completed} of {manifest.rounds}"
+        adapters = ", ".join(run_folders.adapters(manifest.run)) or UNKNOWN
+        _add_row(table, manifest.run, started, rounds, manifest.status, ", ".join(manifest.hospitals), adapters)
+    _print_table(table)
+
+
+def replay(
+    run: RunArgument,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Standard output is the run's events, one a line.")] = False,
+) -> None:
+    """Tell a run again: its events, its rounds."""
+    events = run_folders.load_events(run)
+    if as_json:
+        for stamped in events:
+            print_json(stamped)
+        return
+    state = RunState()
+    for stamped in events:
+        state.apply(stamped)
+    for line in state.feed:
+        print(f"{time.strftime('%H:%M:%S', time.localtime(line.time))}  {printable(line.text)}")
+    if state.rounds:
+        print()
+        _print_table(_rounds_table(state))
+
+
+def export(
+    run: RunArgument,
+    *,
+    to: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Write below this folder.", show_default="the run's")] = None,
+) -> None:
+    """Write a run's numbers into a folder.
+
+    As JSON, CSV and a Markdown report; prints the new folder's path.
+    """
+    print(exporting.export_snapshot(run_folders.load_state(run), to or locations.run_folder(run)))
+
+
+def _rounds_table(state: RunState) -> Table:
+    """Validation loss of the global adapter at each hospital with its weight, round by round."""
+    names = [hospital.name for hospital in state.hospitals]
+    macro = state.macro_series()
+    table = _table("round", *(f"{name} loss" for name in names), "mean", *(f"{name} weight" for name in names))
+    for number, at in sorted(state.rounds.items()):
+        losses = [state.loss_series(name).get(number) for name in names]
+        weights = [hospital.weight.weight if (hospital := at.hospitals.get(name)) and hospital.weight else None for name in names]
+        cells = [_decimal(value, 3) for value in (*losses, macro.get(number))] + [_decimal(value, 2) for value in weights]
+        _add_row(table, str(number) if number else "base", *cells)
+    table.caption = "Loss: validation loss of the global adapter at each hospital, nats per answer token."
+    table.caption_justify = "left"
+    return table
+
+
+def _decimal(value: float | None, decimals: int) -> str:
+    return UNKNOWN if value is None else f"{value:.{decimals}f}"
+
+
+def _table(first: str, *others: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD if sys.stdout.isatty() else None, pad_edge=False)
+    for name in (first, *others):
+        table.add_column(Text(name), justify="right" if name.endswith(("loss", "mean", "weight")) else "left")
+    return table
+
+
+def _add_row(table: Table, *cells: str) -> None:
+    table.add_row(*(Text(printable(cell)) for cell in cells))
+
+
+def _print_table(table: Table) -> None:
+    width = None if sys.stdout.isatty() else PIPE_WIDTH
+    Console(width=width, highlight=False).print(table)
