@@ -18,7 +18,8 @@ from engine.settings import RunConfig
 def settings(*, preset: Annotated[str, typer.Option(help="Show this preset's values.")] = "demo") -> None:
     """List every setting, as a TOML file.
 
-    With its default, type and meaning. The list can be edited and used: fedmed-tui settings > my.toml, then fedmed-tui train --config my.toml.
+    With its default, type and meaning. The list can be edited and used:
+    fedmed-tui settings > my.toml, then fedmed-tui train --config my.toml.
     """
     print("\n".join(settings_file(preset)))
 
