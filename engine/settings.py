@@ -141,7 +141,7 @@ def load_config(path: Path | None = None, *, preset_name: str = "", overrides: d
     merged["preset"] = name
     for dotted, value in (overrides or {}).items():
         _set_dotted(merged, dotted, value)
-    return validated(merged, where=str(path) if path else "settings")
+    return validated(merged, where=str(path) if path else "")
 
 
 def validated(table: dict[str, Any], *, where: str) -> RunConfig:
@@ -149,9 +149,17 @@ def validated(table: dict[str, Any], *, where: str) -> RunConfig:
     try:
         config = msgspec.convert(table, RunConfig, strict=False)
     except msgspec.ValidationError as error:
-        raise SettingsError(f"{error}.", where=where, hint="`fedmed-tui settings` lists every setting.") from None
+        raise _in_words(str(error), where) from None
     _check_across_fields(config, where)
     return config
+
+
+def _in_words(complaint: str, where: str) -> SettingsError:
+    """msgspec's complaint (`Expected `int` >= 1 - at `$.training.rounds``) as what is wrong at which setting."""
+    what, _, path = complaint.partition(" - at `$.")
+    what = what.replace("Object contains unknown field", "there is no setting")
+    place = ": ".join(part for part in (where, path.rstrip("`")) if part)
+    return SettingsError(f"{what[:1].lower()}{what[1:]}.", where=place, hint="`fedmed-tui settings` lists every setting.")
 
 
 def _check_across_fields(config: RunConfig, where: str) -> None:
