@@ -1,0 +1,1 @@
+"""Rounds: hospitals train from the global adapter, return updates, the coordinator combines and evaluates them."""

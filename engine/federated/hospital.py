@@ -1,0 +1,176 @@
+"""One hospital: its pairs, its local training, its evaluations.
+
+This is the only place that opens a partition's pairs during a run. What leaves it is an `Update`, an `Evaluation`, or a count.
+Both work methods are generators that pause after every micro-step, so that a chat can be answered in between.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+import zlib
+from collections.abc import Generator
+from pathlib import Path
+
+import torch
+
+from engine.data.batches import Batch, by_length, collate, length_bucketed
+from engine.data.pairs import TEST, TRAIN, VALIDATION, Pair
+from engine.data.partition import read_partition
+from engine.errors import RunError
+from engine.federated.update import Evaluation, Update
+from engine.model.adapters import TRAINING, Adapter, AdapterBank
+from engine.model.loss import answer_nll
+from engine.model.template import Example, encode_pair
+from engine.protocol import AnyEvent, HospitalInfo, StepDone, TrainingStarted
+from engine.settings import RunConfig
+
+EVALUATION_BATCH = 8
+EVALUATION_SLOT = "evaluation"
+
+Work = Generator[AnyEvent | None, None, Update]
+
+
+class Hospital:
+    """A data owner in a run."""
+
+    def __init__(self, name: str, folder: Path, config: RunConfig) -> None:
+        """Read the partition. Raises DataError naming the file when it cannot be used."""
+        self.name = name
+        self._config = config
+        pairs = read_partition(folder, name)
+        by_split: dict[str, list[Pair]] = {split: [p for p in pairs if p.split == split] for split in (TRAIN, VALIDATION, TEST)}
+        self._train_pairs = _spread(by_split[TRAIN], config.data.max_pairs or len(by_split[TRAIN]))
+        self._validation_pairs = _spread(by_split[VALIDATION], config.data.validation_pairs)
+        self.info = HospitalInfo(
+            name=name, train=len(self._train_pairs), validation=len(by_split[VALIDATION]), test=len(by_split[TEST])
+        )
+
+    def attach(self, bank: AdapterBank) -> None:
+        """Turn the pairs into token ids for a loaded model. Comes before `train` and `evaluate`."""
+        self._bank = bank
+        self._train = self._encode(self._train_pairs)
+        self._validation = self._encode(self._validation_pairs)
+
+    @property
+    def steps_per_round(self) -> int:
+        """Optimizer steps in one round."""
+        training = self._config.training
+        one_pass = math.ceil(len(self._train) / (training.batch_size * training.gradient_accumulation))
+        return training.local_steps or one_pass
+
+    def train(self, round_number: int, start: Adapter) -> Work:
+        """Train one round from `start`. Yields None after each micro-step and a StepDone after each optimizer step."""
+        bank, settings, steps = self._bank, self._config.training, self.steps_per_round
+        yield TrainingStarted(round=round_number, hospital=self.name, steps=steps)
+        bank.put(TRAINING, start)
+        parameters = bank.parameters()
+        optimizer = torch.optim.AdamW(parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay)
+        batches = self._batches(first=(round_number - 1) * steps * settings.gradient_accumulation)
+        random = torch.Generator().manual_seed(self._seed("dropout", round_number))
+        losses: list[float] = []
+        tokens, busy = 0, 0.0
+        for step in range(1, steps + 1):
+            group = [next(batches) for _ in range(settings.gradient_accumulation)]
+            answer_tokens = sum(int(batch.predicts.sum()) for batch in group)
+            loss = 0.0
+            for batch in group:
+                started = time.monotonic()
+                loss += self._micro_step(batch, answer_tokens, random)
+                tokens += batch.tokens
+                busy += time.monotonic() - started
+                yield None
+            self._optimizer_step(optimizer, parameters, (round_number - 1) * steps + step)
+            losses.append(loss)
+            yield StepDone(round=round_number, hospital=self.name, step=step, steps=steps, loss=loss, tokens=tokens, seconds=busy)
+        return Update(
+            hospital=self.name,
+            adapter=bank.get(TRAINING),
+            pairs=len(self._train),
+            steps=steps,
+            loss=statistics.fmean(losses),
+            variance=statistics.pvariance(losses),
+            tokens=tokens,
+            seconds=busy,
+        )
+
+    def evaluate(self, adapter: Adapter) -> Generator[None, None, Evaluation]:
+        """Loss of an adapter on this hospital's validation pairs. Yields after each batch."""
+        total, count = 0.0, 0
+        self._bank.put(EVALUATION_SLOT, adapter)
+        for indices in by_length([len(example.ids) for example in self._validation], EVALUATION_BATCH):
+            batch = self._collate([self._validation[index] for index in indices])
+            with torch.inference_mode():
+                self._bank.use(EVALUATION_SLOT, training=False)
+                nll = answer_nll(self._bank.base.model, batch)
+            total += float(nll.double().sum())
+            count += nll.numel()
+            yield None
+        return Evaluation(hospital=self.name, loss=total / count, pairs=len(self._validation), tokens=count)
+
+    def _micro_step(self, batch: Batch, answer_tokens: int, random: torch.Generator) -> float:
+        """Forward and backward of one batch; gradients add up so that the group's loss is a mean over its answer tokens."""
+        self._bank.use(TRAINING, training=True)
+        with torch.random.fork_rng(devices=_cuda_devices()):
+            # Dropout draws from the global generator, which chats and other hospitals share: give it a state of our own.
+            torch.manual_seed(int(torch.randint(2**62, (1,), generator=random)))
+            loss = answer_nll(self._bank.base.model, batch).sum() / answer_tokens
+            loss.backward()  # type: ignore[no-untyped-call]
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            raise RunError(
+                "the training loss is no longer a number.", where=f"hospital {self.name}", hint="Lower training.learning_rate."
+            )
+        return value
+
+    def _optimizer_step(self, optimizer: torch.optim.Optimizer, parameters: list[torch.nn.Parameter], step: int) -> None:
+        settings = self._config.training
+        torch.nn.utils.clip_grad_norm_(parameters, settings.gradient_clip)
+        scale = learning_rate_scale(step, settings.rounds * self.steps_per_round, settings.warmup_fraction)
+        for group in optimizer.param_groups:
+            group["lr"] = settings.learning_rate * scale
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+
+    def _batches(self, first: int) -> Generator[Batch, None, None]:
+        """Micro-batches of the whole run in order, from number `first` on: passes over the pairs, each shuffled anew."""
+        size = self._config.training.batch_size
+        lengths = [len(example.ids) for example in self._train]
+        per_pass = math.ceil(len(lengths) / size)
+        number, skip = divmod(first, per_pass)
+        while True:
+            order = length_bucketed(lengths, size, torch.Generator().manual_seed(self._seed("batches", number)))
+            for indices in order[skip:]:
+                yield self._collate([self._train[index] for index in indices])
+            number, skip = number + 1, 0
+
+    def _seed(self, purpose: str, number: int) -> int:
+        """A seed that depends on the run's seed, this hospital, what it is for and the round or pass; on nothing else."""
+        return zlib.crc32(f"{self._config.seed}/{self.name}/{purpose}/{number}".encode())
+
+    def _encode(self, pairs: list[Pair]) -> list[Example]:
+        tokenizer, limit = self._bank.base.tokenizer, self._config.training.max_tokens
+        return [encode_pair(tokenizer, pair.question, pair.answer, limit) for pair in pairs]
+
+    def _collate(self, examples: list[Example]) -> Batch:
+        return collate(examples, int(self._bank.base.tokenizer.pad_token_id))
+
+
+def learning_rate_scale(step: int, total: int, warmup_fraction: float) -> float:
+    """Factor on the learning rate at optimizer step 1..total: linear rise, then half a cosine to 0."""
+    warmup = max(1, round(total * warmup_fraction))
+    if step <= warmup:
+        return step / warmup
+    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, total - warmup)))
+
+
+def _spread(pairs: list[Pair], count: int) -> list[Pair]:
+    """At most `count` pairs, evenly spread over the list so that all its topics are still met."""
+    if count >= len(pairs):
+        return pairs
+    return [pairs[at * len(pairs) // count] for at in range(count)]
+
+
+def _cuda_devices() -> list[int]:
+    return list(range(torch.cuda.device_count())) if torch.cuda.is_available() else []

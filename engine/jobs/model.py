@@ -1,0 +1,88 @@
+"""Load the base model, once, and keep it for every later job."""
+
+from __future__ import annotations
+
+import gc
+import os
+import time
+from collections.abc import Generator
+
+import torch
+
+from engine.errors import ModelError
+from engine.jobs.context import Engine
+from engine.model.adapters import AdapterBank, size_of
+from engine.model.base import BaseModel, load_base
+from engine.protocol import AnyEvent, ModelLoaded, Progress
+from engine.settings import LoraSettings, ModelSettings
+
+Loading = Generator[AnyEvent | None, None, AdapterBank]
+
+
+def ensure_bank(engine: Engine, job: str, model: ModelSettings, lora: LoraSettings | None = None) -> Loading:
+    """The bank for these settings: the loaded one where it fits, else a new one. `lora` None takes any adapter shape.
+
+    Raises:
+        ModelError: it cannot be loaded, or a run in progress uses another base model.
+    """
+    bank = engine.bank
+    if bank is not None and bank.base.settings == model and lora in (None, bank.lora):
+        return bank
+    if bank is not None and engine.live_run:
+        raise ModelError(
+            f"the run in progress ({engine.live_run}) uses another base model or adapter shape.",
+            where="model",
+            hint="Wait for it to finish, or stop it first.",
+        )
+    return (yield from _load(engine, job, model, lora or LoraSettings()))
+
+
+def _load(engine: Engine, job: str, model: ModelSettings, lora: LoraSettings) -> Loading:
+    started = time.monotonic()
+    threads = _set_threads(attached=engine.attached)
+    old, engine.bank, engine.loaded = engine.bank, None, None
+    engine.stored_slots.clear()
+    base = old.release() if old is not None and old.base.settings == model else None
+    del old
+    gc.collect()  # the old model goes before the new one comes: two would not fit everywhere
+    if base is None:
+        base = yield from _load_base(job, model)
+    bank = AdapterBank(base, lora)
+    engine.bank = bank
+    engine.loaded = describe(bank, threads, time.monotonic() - started)
+    yield engine.loaded
+    return bank
+
+
+def _load_base(job: str, model: ModelSettings) -> Generator[AnyEvent | None, None, BaseModel]:
+    for item in load_base(model):
+        if isinstance(item, BaseModel):
+            return item
+        yield Progress(job=job, what=item, done=0, total=0)
+    raise AssertionError("load_base ends with the model")
+
+
+def describe(bank: AdapterBank, threads: int, seconds: float) -> ModelLoaded:
+    """The loaded model in numbers."""
+    base, adapter = bank.base, bank.initial(seed=0)
+    return ModelLoaded(
+        name=base.folder.name,
+        source=base.folder.source,
+        digest=base.folder.digest,
+        quantization=base.quantization,
+        device=str(base.device),
+        threads=threads,
+        parameters=base.parameters,
+        trainable=sum(tensor.numel() for tensor in adapter.values()),
+        base_bytes=base.bytes,
+        adapter_bytes=size_of(adapter),
+        seconds=seconds,
+    )
+
+
+def _set_threads(*, attached: bool) -> int:
+    """All cores when headless; one is left to the screen when there is one."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    threads = max(1, cores - 1) if attached else cores
+    torch.set_num_threads(threads)
+    return threads

@@ -1,0 +1,199 @@
+"""A run as a job: check, load, train round after round, record every event. Stopped or failed, it stays resumable."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+from engine import locations
+from engine.data.partition import list_hospitals
+from engine.errors import RunError
+from engine.federated.checkpoint import Checkpoint, EventLog, Manifest, RunFolder, read_manifest, settings_hash
+from engine.federated.coordinator import Coordinator, Position
+from engine.federated.hospital import Hospital
+from engine.federated.transport import InProcess
+from engine.jobs.context import Engine
+from engine.jobs.model import ensure_bank
+from engine.model.adapters import AdapterBank
+from engine.protocol import (
+    DROPPABLE,
+    RECORDED,
+    ModelLoaded,
+    Outcome,
+    Progress,
+    ResumeRun,
+    RunFinished,
+    RunStarted,
+    StartRun,
+)
+from engine.scheduler import Cancelled, Job
+from engine.settings import RunConfig
+from engine.throttle import Throttle
+
+
+def start_run(engine: Engine, command: StartRun) -> Job:
+    """A new run. Raises RunError when a run of that name exists or another is in progress; DataError, ModelError."""
+    path = locations.run_folder(command.run)
+    if (path / "manifest.json").exists():
+        raise RunError("a run of this name exists.", where=str(path), hint="Choose another name, or resume it.")
+    hospitals = _hospitals(engine, command.run, command.config)
+    yield None
+    bank = yield from ensure_bank(engine, command.job, command.config.model, command.config.lora)
+    with _opened(engine, command.run) as folder:
+        manifest = _new_manifest(engine, command.run, command.config, hospitals)
+        folder.write_manifest(manifest)
+        position = Position(adapter=bank.initial(command.config.seed))
+        yield from _session(engine, command.job, _Session(folder, manifest, hospitals, position, None))
+
+
+def resume_run(engine: Engine, command: ResumeRun) -> Job:
+    """Go on from the newest usable round. Raises RunError when there is nothing to resume or what it needs has changed."""
+    path = locations.run_folder(command.run)
+    manifest = read_manifest(path)
+    if manifest.completed >= manifest.rounds:
+        raise RunError(f"all its {manifest.rounds} rounds are done.", where=str(path), hint="Start a new run.")
+    hospitals = _hospitals(engine, command.run, manifest.config)
+    yield None
+    bank = yield from ensure_bank(engine, command.job, manifest.config.model, manifest.config.lora)
+    with _opened(engine, command.run) as folder:
+        _check_same(engine, manifest, hospitals)
+        checkpoint, complaints = folder.newest_round()
+        for complaint in complaints:
+            yield Progress(job=command.job, what=complaint, done=0, total=0)
+        position = _position(bank, manifest, checkpoint, where=str(path))
+        manifest.completed, manifest.status = position.completed, "running"
+        folder.write_manifest(manifest)
+        yield from _session(engine, command.job, _Session(folder, manifest, hospitals, position, checkpoint))
+
+
+@dataclass
+class _Session:
+    """One stretch of work on a run, from start or resume to its end."""
+
+    folder: RunFolder
+    manifest: Manifest
+    hospitals: list[Hospital]
+    position: Position
+    checkpoint: Checkpoint | None
+
+
+def _session(engine: Engine, job: str, session: _Session) -> Job:
+    """Rounds, every event of them recorded before it is stated; RunFinished is the last."""
+    assert engine.bank is not None and engine.loaded is not None
+    yield Progress(job=job, what="reading the pairs", done=0, total=0)
+    for hospital in session.hospitals:
+        hospital.attach(engine.bank)
+    transport = InProcess(session.hospitals)
+    coordinator = Coordinator(transport, engine.bank, session.folder, session.manifest, session.position)
+    log = EventLog(session.folder.path / "events.jsonl")
+    try:
+        if session.checkpoint and log.finished_round < session.checkpoint.state.round:
+            log.append(session.checkpoint.state.finished)  # killed between the checkpoint and its event
+        yield from _recorded(log, _events(coordinator, session.manifest, engine.loaded))
+    except Cancelled:
+        yield _finish(log, coordinator, session, "cancelled")
+        raise
+    except Exception:
+        yield _finish(log, coordinator, session, "failed")
+        raise
+    else:
+        yield _finish(log, coordinator, session, "done")
+    finally:
+        log.close()
+
+
+def _events(coordinator: Coordinator, manifest: Manifest, loaded: ModelLoaded) -> Job:
+    yield RunStarted(
+        run=manifest.run,
+        config=manifest.config,
+        hospitals=coordinator.hospitals,
+        completed=coordinator.position.completed,
+    )
+    yield loaded
+    yield from coordinator.rounds()
+
+
+def _recorded(log: EventLog, events: Job) -> Job:
+    """The same events; those that belong to a run are written to its log first."""
+    throttle = Throttle()
+    for event in events:
+        if isinstance(event, RECORDED) and not (isinstance(event, DROPPABLE) and throttle.drops(event)):
+            log.append(event)
+        yield event
+
+
+def _finish(log: EventLog, coordinator: Coordinator, session: _Session, outcome: Outcome) -> RunFinished:
+    """Note the outcome in manifest and log. What a full disk refuses was reported already; the run stays resumable."""
+    finished = RunFinished(
+        run=session.manifest.run,
+        outcome=outcome,
+        completed=coordinator.position.completed,
+        rounds=session.manifest.rounds,
+        folder=str(session.folder.path),
+        seconds=coordinator.position.seconds,
+    )
+    with suppress(RunError):
+        session.manifest.status = outcome
+        session.folder.write_manifest(session.manifest)
+        log.append(finished)
+    return finished
+
+
+@contextmanager
+def _opened(engine: Engine, run: str) -> Generator[RunFolder, None, None]:
+    folder = RunFolder(run)
+    engine.live_run = run
+    try:
+        yield folder
+    finally:
+        engine.live_run = ""
+        folder.close()
+
+
+def _hospitals(engine: Engine, run: str, config: RunConfig) -> list[Hospital]:
+    """Read every partition, before the model is loaded: bad data shows at once."""
+    if engine.live_run:
+        raise RunError(f"run {engine.live_run} is in progress.", where=run, hint="Stop it first.")
+    folder = locations.data_folder(config.data.folder)
+    names = config.data.hospitals or list_hospitals(folder)
+    return [Hospital(name, folder, config) for name in sorted(names)]
+
+
+def _new_manifest(engine: Engine, run: str, config: RunConfig, hospitals: list[Hospital]) -> Manifest:
+    assert engine.loaded is not None
+    return Manifest(
+        run=run,
+        config=config,
+        hospitals=tuple(hospital.name for hospital in hospitals),
+        created=time.time(),
+        rounds=config.training.rounds,
+        model_digest=engine.loaded.digest,
+        quantization=engine.loaded.quantization,
+    )
+
+
+def _check_same(engine: Engine, manifest: Manifest, hospitals: list[Hospital]) -> None:
+    """Refuse to go on with another model, precision or set of hospitals: the rounds would not belong together."""
+    assert engine.loaded is not None
+    names = ", ".join(hospital.name for hospital in hospitals)
+    for what, then, now in (
+        ("base model", manifest.model_digest, engine.loaded.digest),
+        ("quantization", manifest.quantization, engine.loaded.quantization),
+        ("hospitals", ", ".join(manifest.hospitals), names),
+    ):
+        if then != now:
+            raise RunError(f"it was begun with {what} {then}, now it is {now}.", where=manifest.run, hint="Start a new run.")
+
+
+def _position(bank: AdapterBank, manifest: Manifest, checkpoint: Checkpoint | None, *, where: str) -> Position:
+    if checkpoint is None:
+        return Position(adapter=bank.initial(manifest.config.seed))
+    state = checkpoint.state
+    if state.settings_hash != settings_hash(manifest.config):
+        raise RunError(
+            "its settings were changed since its last round.", where=where, hint="Put manifest.json back, or start a new run."
+        )
+    bank.check(checkpoint.adapter, where=where)
+    return Position(checkpoint.adapter, state.round, state.finished.after, state.seconds)

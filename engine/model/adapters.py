@@ -1,0 +1,191 @@
+"""Adapters on one base model: attach by name, read, write, switch, save, load.
+
+An adapter's tensors are named as the public peft library names them in `adapter_model.safetensors`:
+`base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight` has shape (rank, in) and `…lora_B.weight` (out, rank), fp32.
+Such a dict is what hospitals and the coordinator exchange.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import zlib
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
+from safetensors import SafetensorError
+from safetensors.torch import load as load_bytes
+from safetensors.torch import save as save_bytes
+from torch import Tensor
+
+from engine.errors import ModelError
+from engine.files import write_atomically
+from engine.model.base import BaseModel
+from engine.protocol import BASE, GLOBAL
+from engine.settings import LoraSettings
+
+Adapter = dict[str, Tensor]
+TRAINING = "in_training"
+"""The slot in which local training happens; finished adapters are copied to slots of their own."""
+WEIGHTS_FILE = "adapter_model.safetensors"
+CONFIG_FILE = "adapter_config.json"
+
+
+def slot(adapter: str) -> str:
+    """The bank's slot for `global` or for a hospital. Slots are module names, which cannot hold a dot."""
+    return GLOBAL if adapter == GLOBAL else "hospital_" + adapter.replace(".", "·")
+
+
+class AdapterBank:
+    """A base model with named adapter slots. Exactly one slot, or the base alone, is active at a time."""
+
+    def __init__(self, base: BaseModel, lora: LoraSettings) -> None:
+        """Attach the training slot. Raises ModelError when the target modules are not in the model."""
+        self.base = base
+        self.lora = lora
+        try:
+            self.peft: PeftModel = get_peft_model(base.model, _peft_config(lora), adapter_name=TRAINING)
+        except ValueError as error:
+            raise ModelError(
+                f"the adapter does not fit the model: {str(error).splitlines()[0][:300]}",
+                where="lora.target_modules",
+                hint="Name linear layers that the base model has, e.g. q_proj and v_proj.",
+            ) from None
+        self._active: tuple[str, bool] = ("", False)
+        self.use(TRAINING, training=False)
+
+    def __contains__(self, name: str) -> bool:
+        """Whether there is a slot of this name."""
+        return name in self.peft.peft_config
+
+    @property
+    def trainable(self) -> int:
+        """Parameters of one adapter."""
+        return sum(tensor.numel() for tensor in self.get(TRAINING).values())
+
+    def use(self, name: str, *, training: bool) -> None:
+        """Make a slot (or `base` alone) answer the next forward pass, with dropout and gradients if `training`."""
+        if self._active == (name, training):
+            return
+        tuner = self.peft.base_model
+        if name == BASE:
+            tuner.disable_adapter_layers()
+        else:
+            tuner.enable_adapter_layers()
+            tuner.set_adapter(name)
+        self.peft.train(training)
+        for parameter_name, parameter in self.peft.named_parameters():
+            if ".lora_" in parameter_name:
+                parameter.requires_grad_(training and f".{name}." in parameter_name)
+        self._active = (name, training)
+
+    def parameters(self) -> list[torch.nn.Parameter]:
+        """The training slot's parameters, in a fixed order."""
+        named = sorted((name, p) for name, p in self.peft.named_parameters() if f".{TRAINING}." in name and ".lora_" in name)
+        return [parameter for _, parameter in named]
+
+    def get(self, name: str) -> Adapter:
+        """A copy of a slot's tensors, fp32 on the CPU, sorted by name."""
+        state = get_peft_model_state_dict(self.peft, adapter_name=name)
+        return {key: state[key].detach().to("cpu", torch.float32, copy=True) for key in sorted(state)}
+
+    def release(self) -> BaseModel:
+        """Take every adapter off and give the base model back."""
+        self.peft.unload()
+        return self.base
+
+    def put(self, name: str, adapter: Adapter, lora: LoraSettings | None = None) -> None:
+        """Fill a slot, making it first when it is new or of another shape. `lora` is the adapter's own shape."""
+        lora = lora or self.lora
+        if name in self and self.peft.peft_config[name].r != lora.rank:
+            self.peft.delete_adapter(name)
+        if name not in self:
+            self.peft.add_adapter(name, _peft_config(lora))
+        set_peft_model_state_dict(self.peft, adapter, adapter_name=name)
+        self._active = ("", False)
+
+    def initial(self, seed: int) -> Adapter:
+        """A fresh adapter: A uniform as in peft's default (Kaiming, a = sqrt 5), B zero, so that it changes nothing yet.
+
+        Each tensor's numbers depend only on the seed and on its name, never on what was drawn before.
+        """
+        fresh = {}
+        for key, tensor in self.get(TRAINING).items():
+            fresh[key] = torch.zeros_like(tensor)
+            if ".lora_A." in key:
+                generator = torch.Generator().manual_seed((seed << 32) ^ zlib.crc32(key.encode()))
+                bound = 1 / math.sqrt(tensor.shape[1])  # kaiming_uniform with a = sqrt(5) comes down to this
+                fresh[key].uniform_(-bound, bound, generator=generator)
+        return fresh
+
+    def check(self, adapter: Adapter, *, where: str) -> None:
+        """Raise ModelError unless the tensors have this bank's names and shapes, and are finite."""
+        expected = {key: tuple(tensor.shape) for key, tensor in self.get(TRAINING).items()}
+        given = {key: tuple(tensor.shape) for key, tensor in adapter.items()}
+        hint = "It was made for another base model or LoRA shape."
+        if expected.keys() != given.keys():
+            odd = sorted(expected.keys() ^ given.keys())[0]
+            raise ModelError(f"the adapter's tensors are not this model's: {odd}.", where=where, hint=hint)
+        for key, shape in expected.items():
+            if given[key] != shape:
+                raise ModelError(f"{key} has shape {given[key]}, expected {shape}.", where=where, hint=hint)
+            if not torch.isfinite(adapter[key]).all():
+                raise ModelError(f"{key} holds NaN or infinity.", where=where, hint="The adapter is damaged.")
+
+    def save(self, adapter: Adapter, folder: Path) -> None:
+        """Write a PEFT folder that `PeftModel.from_pretrained` opens, each file atomically."""
+        folder.mkdir(parents=True, exist_ok=True)
+        config = _peft_config(self.lora).to_dict() | {"base_model_name_or_path": self.base.folder.name, "inference_mode": True}
+        text = json.dumps(config, indent=2, sort_keys=True, default=_plain)
+        write_atomically(folder / CONFIG_FILE, text.encode())
+        write_atomically(folder / WEIGHTS_FILE, to_bytes(adapter))
+
+
+def load_adapter(folder: Path) -> tuple[LoraSettings, Adapter]:
+    """Read a PEFT folder. Raises ModelError naming the file when it is missing or damaged."""
+    hint = "The folder must be a LoRA adapter saved by fedmed-tui or peft."
+    try:
+        config = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+        lora = LoraSettings(
+            rank=int(config["r"]), alpha=float(config["lora_alpha"]), target_modules=tuple(sorted(config["target_modules"]))
+        )
+        return lora, from_bytes((folder / WEIGHTS_FILE).read_bytes(), where=str(folder / WEIGHTS_FILE))
+    except FileNotFoundError as error:
+        raise ModelError("the adapter is missing.", where=str(error.filename), hint=hint) from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"adapter_config.json is damaged: {error}.", where=str(folder), hint=hint) from None
+
+
+def to_bytes(adapter: Adapter) -> bytes:
+    """The adapter as safetensors. Same tensors, same bytes."""
+    return bytes(save_bytes({key: adapter[key].contiguous() for key in sorted(adapter)}))
+
+
+def from_bytes(data: bytes, *, where: str) -> Adapter:
+    """The adapter in safetensors bytes. Raises ModelError when they are no safetensors."""
+    try:
+        tensors = load_bytes(data)
+    except SafetensorError as error:
+        raise ModelError(f"is damaged or no safetensors file: {error}.", where=where, hint="Use an undamaged copy.") from None
+    return {key: tensors[key].to(torch.float32) for key in sorted(tensors)}
+
+
+def size_of(adapter: Adapter) -> int:
+    """Bytes of the tensors."""
+    return sum(tensor.numel() * tensor.element_size() for tensor in adapter.values())
+
+
+def _peft_config(lora: LoraSettings) -> LoraConfig:
+    return LoraConfig(
+        task_type="CAUSAL_LM",
+        r=lora.rank,
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
+        target_modules=list(lora.target_modules),
+    )
+
+
+def _plain(value: Any) -> Any:
+    return sorted(value) if isinstance(value, set) else str(value)

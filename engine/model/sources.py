@@ -1,0 +1,154 @@
+"""Where a base model comes from: the bundled GGUF, a folder, or a hub id. Every source ends as a folder of safetensors.
+
+The bundled SmolLM2-135M-Instruct is a 4-bit GGUF. transformers expands it, which takes some 15 s, so the result is kept as a
+safetensors folder in the user cache and made again only when the GGUF changes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine import locations
+from engine.errors import ModelError
+
+MISTRAL = "mistralai/Mistral-7B-Instruct-v0.2"
+HUB_FILES = ["*.json", "*.safetensors", "tokenizer.model", "*.jinja"]
+
+
+@dataclass(frozen=True)
+class ModelFolder:
+    """A folder that transformers can load, and what is known of it."""
+
+    name: str
+    path: Path
+    source: str
+    """`bundled`, `folder` or `hub`."""
+    stored_bits: int
+    """Bits per weight of the file it came from."""
+    digest: str
+    """SHA-256 of the weights' file or files."""
+    stored_bytes: int
+
+
+def resolve(source: str, *, cuda: bool) -> Iterator[str | ModelFolder]:
+    """Find the model that a `model.source` setting means; yields what is being done, and at last the ModelFolder.
+
+    Raises:
+        ModelError: nothing usable there; says what was looked for and how to mend it.
+    """
+    if source == "auto":
+        source = MISTRAL if cuda else "bundled"
+    if source == "bundled":
+        yield from _bundled()
+    elif Path(source).expanduser().exists() or source.startswith((".", "/", "~")):
+        yield "checking the model folder"
+        yield _from_folder(Path(source).expanduser(), name=Path(source).name, source="folder")
+    else:
+        yield f"fetching {source} from the model hub, if it is not there yet"
+        yield _from_folder(_download(source), name=source.rsplit("/", 1)[-1], source="hub")
+
+
+def _bundled() -> Iterator[str | ModelFolder]:
+    gguf = locations.bundled_gguf()
+    if gguf is None:
+        raise ModelError(
+            "the bundled base model is not installed.",
+            where=locations.BUNDLED_PACKAGE,
+            hint="Run `fedmed-tui model fetch`, or name a model folder with --model.",
+        )
+    yield "checking the bundled model"
+    digest = file_digest(gguf)
+    if digest != locations.BUNDLED_SHA256:
+        raise ModelError(
+            "the bundled base model is damaged or of another version.",
+            where=str(gguf),
+            hint="Remove it and run `fedmed-tui model fetch`.",
+        )
+    target = locations.cache() / "models" / f"smollm2-135m-instruct-{digest[:12]}"
+    if not (target / "complete").is_file():
+        yield "expanding the bundled 4-bit weights (once, some 15 s)"
+        _expand_gguf(gguf, target)
+    yield ModelFolder(
+        name="SmolLM2-135M-Instruct",
+        path=target,
+        source="bundled",
+        stored_bits=4,
+        digest=digest,
+        stored_bytes=gguf.stat().st_size,
+    )
+
+
+def _expand_gguf(gguf: Path, target: Path) -> None:
+    """Write the GGUF's model and tokenizer as an fp32 safetensors folder, atomically."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    work = target.with_name(target.name + ".partial")
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    model = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
+    # A fresh config: save_pretrained refuses a model that carries the gguf quantization mark.
+    config = model.config.to_dict()
+    config.pop("quantization_config", None)
+    plain = type(model)(type(model.config)(**config))
+    plain.load_state_dict(model.state_dict())
+    plain.save_pretrained(work)
+    AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name).save_pretrained(work)
+    (work / "complete").write_text("expanded from " + gguf.name, encoding="utf-8")
+    shutil.rmtree(target, ignore_errors=True)
+    work.rename(target)
+
+
+def _from_folder(path: Path, *, name: str, source: str) -> ModelFolder:
+    hint = "A model folder holds config.json, tokenizer files and *.safetensors."
+    if not path.is_dir():
+        raise ModelError("is no model folder.", where=str(path), hint=hint)
+    try:
+        json.loads((path / "config.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ModelError("holds no config.json, so it is no model.", where=str(path), hint=hint) from None
+    except (ValueError, OSError) as error:
+        raise ModelError(f"config.json cannot be read: {error}.", where=str(path), hint=hint) from None
+    weights = sorted(path.glob("*.safetensors"))
+    if not weights:
+        raise ModelError("holds no *.safetensors; other weight formats are not loaded.", where=str(path), hint=hint)
+    combined = hashlib.sha256()
+    for file in (path / "config.json", *weights):
+        combined.update(f"{file.name}:{file_digest(file)}\n".encode())
+    return ModelFolder(
+        name=name,
+        path=path,
+        source=source,
+        stored_bits=16,
+        digest=combined.hexdigest(),
+        stored_bytes=sum(file.stat().st_size for file in weights),
+    )
+
+
+def _download(hub_id: str) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(hub_id, allow_patterns=HUB_FILES))
+    except HFValidationError:
+        raise ModelError(
+            "is neither a folder nor a model hub id.", where=hub_id[:200], hint="Use `bundled`, a folder, or `owner/name`."
+        ) from None
+    except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
+        raise ModelError(
+            f"could not be fetched from the model hub ({type(error).__name__}).",
+            where=hub_id,
+            hint="Check the id, the network and `hf auth login`; or name a local model folder with --model.",
+        ) from None
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

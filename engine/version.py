@@ -1,0 +1,3 @@
+"""The version of both processes."""
+
+__version__ = "0.1.0"
