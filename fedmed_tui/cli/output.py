@@ -11,7 +11,17 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from engine.protocol import Failure, RoundFinished, RoundStarted, RunStarted, Stamped, StepDone, TrainingStarted, encode_event
+from engine.protocol import (
+    Failure,
+    ModelLoaded,
+    RoundFinished,
+    RoundStarted,
+    RunStarted,
+    Stamped,
+    StepDone,
+    TrainingStarted,
+    encode_event,
+)
 from engine.protocol import Progress as WorkProgress
 from fedmed_tui.cli.session import OnEvent
 from fedmed_tui.feed import sentence
@@ -42,13 +52,14 @@ class PlainOutput:
 
     def __init__(self) -> None:
         self._work = ""
+        self._sentences = Sentences()
 
     def __call__(self, stamped: Stamped) -> None:
         event = stamped.event
         if isinstance(event, WorkProgress) and event.what != self._work:
             self._work = event.what
             print(_capitalised(event.what), flush=True)
-        elif text := _line(stamped):
+        elif text := self._sentences.of(stamped):
             print(text, flush=True)
 
 
@@ -61,6 +72,7 @@ class TerminalOutput:
         self._run = self._bars.add_task("", visible=False, note="")
         self._work = self._bars.add_task("", visible=False, note="")
         self._state = RunState()
+        self._sentences = Sentences()
 
     def __enter__(self) -> TerminalOutput:
         self._bars.start()
@@ -73,7 +85,7 @@ class TerminalOutput:
 
     def __call__(self, stamped: Stamped) -> None:
         self._state.apply(stamped)
-        if text := _line(stamped):
+        if text := self._sentences.of(stamped):
             self._bars.console.print(Text(text))
         match stamped.event:
             case WorkProgress(what=what, done=done, total=total):
@@ -105,9 +117,22 @@ def printable(text: str) -> str:
     return "".join(character for character in text if character in "\n\t" or unicodedata.category(character) != "Cc")
 
 
-def _line(stamped: Stamped) -> str:
-    """The event's sentence; a failure has none here, because the command ends with it as its error."""
-    return "" if isinstance(stamped.event, Failure) else printable(sentence(stamped.event))
+class Sentences:
+    """Events as lines, each said once."""
+
+    def __init__(self) -> None:
+        self._loaded: ModelLoaded | None = None
+
+    def of(self, stamped: Stamped) -> str:
+        """The event's sentence, or "" for one that needs none here."""
+        event = stamped.event
+        if isinstance(event, Failure):  # the command ends with it as its error
+            return ""
+        if isinstance(event, ModelLoaded):  # said when it is loaded, and again for the record of the run
+            if event == self._loaded:
+                return ""
+            self._loaded = event
+        return printable(sentence(event))
 
 
 def _capitalised(text: str) -> str:
