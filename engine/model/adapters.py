@@ -46,7 +46,7 @@ class AdapterBank:
         self.base = base
         self.lora = lora
         try:
-            self.peft: PeftModel = get_peft_model(base.model, _peft_config(lora), adapter_name=TRAINING)
+            self.peft: PeftModel = get_peft_model(base.model, peft_config(lora), adapter_name=TRAINING)
         except ValueError as error:
             raise ModelError(
                 f"the adapter does not fit the model: {str(error).splitlines()[0][:300]}",
@@ -102,7 +102,7 @@ class AdapterBank:
         if name in self and self.peft.peft_config[name].r != lora.rank:
             self.peft.delete_adapter(name)
         if name not in self:
-            self.peft.add_adapter(name, _peft_config(lora))
+            self.peft.add_adapter(name, peft_config(lora))
         set_peft_model_state_dict(self.peft, adapter, adapter_name=name)
         self._active = ("", False)
 
@@ -137,7 +137,7 @@ class AdapterBank:
     def save(self, adapter: Adapter, folder: Path) -> None:
         """Write a PEFT folder that `PeftModel.from_pretrained` opens, each file atomically."""
         folder.mkdir(parents=True, exist_ok=True)
-        config = _peft_config(self.lora).to_dict() | {"base_model_name_or_path": self.base.folder.name, "inference_mode": True}
+        config = peft_config(self.lora).to_dict() | {"base_model_name_or_path": self.base.folder.name, "inference_mode": True}
         text = json.dumps(config, indent=2, sort_keys=True, default=_plain)
         write_atomically(folder / CONFIG_FILE, text.encode())
         write_atomically(folder / WEIGHTS_FILE, to_bytes(adapter))
@@ -177,7 +177,8 @@ def size_of(adapter: Adapter) -> int:
     return sum(tensor.numel() * tensor.element_size() for tensor in adapter.values())
 
 
-def _peft_config(lora: LoraSettings) -> LoraConfig:
+def peft_config(lora: LoraSettings) -> LoraConfig:
+    """The adapter's shape in the peft library's words."""
     return LoraConfig(
         task_type="CAUSAL_LM",
         r=lora.rank,
