@@ -31,6 +31,11 @@ def cache() -> Path:
     return Path(os.environ.get("FEDMED_CACHE") or platformdirs.user_cache_path(APP))
 
 
+def bundled_model_folder() -> Path:
+    """Where the bundled base model is kept once it is expanded."""
+    return cache() / "models" / f"smollm2-135m-instruct-{BUNDLED_SHA256[:12]}"
+
+
 def log_file() -> Path:
     """The engine's log of this working folder's user."""
     return Path(os.environ.get("FEDMED_LOG") or platformdirs.user_log_path(APP) / "engine.log")

@@ -1,113 +1,214 @@
-"""The import job: a file of pairs becomes one partition per hospital."""
+"""The jobs that write partitions: import a source as it is divided, or share its pairs out by a strategy."""
 
 from __future__ import annotations
 
-import gzip
-import hashlib
-import json
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
+import time
+from collections import Counter
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import replace
+from hashlib import sha256
 
 from engine import locations
 from engine.data import store
-from engine.data.pairs import FIELDS, HOSPITAL_NAME, SPLITS, TEST, TRAIN, VALIDATION, Pair, pair_from_record
+from engine.data.mapping import hospital_name
+from engine.data.pairs import SPLITS, Pair
 from engine.data.partition import summarize
+from engine.data.reading import Reading, read_pairs
+from engine.data.sources.base import Select
+from engine.data.splits import RULE, topic_key, with_splits
+from engine.data.strategies import shared_out
+from engine.data.tokens import count_tokens
 from engine.errors import DataError
-from engine.protocol import ImportData, PartitionDescribed, Progress
+from engine.protocol import (
+    ImportData,
+    ImportFinished,
+    PartitionData,
+    PartitionDescribed,
+    Progress,
+    RejectsFound,
+    SourceOptions,
+)
 
-GZIP_MAGIC = b"\x1f\x8b"
-PROGRESS_EVERY = 500
-SPLIT_RULE = "as in the source, else by the SHA-256 of the topic: 85 % train, 5 % validation, 10 % test"
-SPLIT_WORDS = {"val": VALIDATION, "valid": VALIDATION, "dev": VALIDATION}
-FIELD_NAMES = {"topic": ("topic", "focus"), "kind": ("kind", "qtype")}
+EXAMPLES = 5
+DataEvent = Progress | PartitionDescribed | RejectsFound | ImportFinished | None
 
 
-def import_data(command: ImportData) -> Iterator[Progress | PartitionDescribed]:
-    """Read `command.source`, write one partition per value of `command.hospital_field` under `command.target`.
+def import_data(command: ImportData) -> Iterator[DataEvent]:
+    """Write one partition per hospital of the source under `command.target`, replacing what is there.
 
     Raises:
-        DataError: see `read_pairs`; or the target cannot be written. What was there before stays as it was.
+        DataError: the source cannot be read, more than 5 % of its rows cannot be used, no field names the hospital, or the
+            target cannot be written. What was there before stays as it was.
     """
-    source, target = Path(command.source).expanduser(), locations.data_folder(command.target)
-    by_hospital: dict[str, list[Pair]] = {}
-    for number, record in _records(source):
-        pair = _to_pair(record, command.hospital_field, f"{source}, line {number}")
-        by_hospital.setdefault(pair.hospital, []).append(pair)
-        if number % PROGRESS_EVERY == 0:
-            yield Progress(job=command.job, what="Reading pairs", done=number, total=0)
-    if not by_hospital:
-        raise DataError("there are no pairs in it.", where=str(source), hint="Choose another file.")
-    with store.replacing(target) as fresh:
-        for done, (hospital, pairs) in enumerate(sorted(by_hospital.items()), start=1):
-            store.write_partition(fresh / f"{store.PREFIX}{hospital}", pairs, _manifest(source, pairs))
-            yield Progress(job=command.job, what="Writing partitions", done=done, total=len(by_hospital))
-    for _, pairs in sorted(by_hospital.items()):
-        yield summarize(command.job, target, pairs, examples=5)
-
-
-def topic_split(topic: str) -> str:
-    """The split all pairs of a topic belong to: 85 % train, 5 % validation, 10 % test, by hash."""
-    number = int(hashlib.sha256(f"split:{topic.lower()}".encode()).hexdigest()[:8], 16) % 100
-    return TEST if number < 10 else VALIDATION if number < 15 else TRAIN
-
-
-def _records(source: Path) -> Iterator[tuple[int, Any]]:
-    """Line number and parsed object of each line of a JSON-lines file, gzip or not."""
-    try:
-        with source.open("rb") as probe:
-            opener = gzip.open if probe.read(2) == GZIP_MAGIC else open
-        with opener(source, "rb") as file:
-            for number, line in enumerate(file, start=1):
-                if line.strip():
-                    yield number, _parse(line, f"{source}, line {number}")
-    except EOFError:
-        raise DataError("the gzip file is cut short.", where=str(source), hint="Download or copy it again.") from None
-    except OSError as error:
+    started = time.monotonic()
+    reading = yield from read_pairs(
+        command.job,
+        command.source,
+        command.options,
+        hospital_field=command.hospital_field,
+        by_hospital=not command.hospital,
+    )
+    yield from _check_rejects(command, reading)
+    if command.hospital:
+        reading.pairs = [replace(pair, hospital=hospital_name(command.hospital)) for pair in reading.pairs]
+    elif not reading.hospital_field:
         raise DataError(
-            f"cannot be read: {error.strerror or error}.", where=str(source), hint="Check the path and permissions."
-        ) from None
+            "no field says which hospital a pair belongs to.",
+            where=command.source,
+            hint="Name one with --hospital-field, name the one hospital with --hospital, or use `fedmed-tui data partition`.",
+        )
+    pairs = _kept(reading.pairs, command.sizes, reading.source.selection, command.source)
+    how = f"as given by '{reading.hospital_field}'" if reading.hospital_field else "one hospital"
+    yield from _write(command, reading, pairs, how, started)
 
 
-def _parse(line: bytes, where: str) -> object:
-    try:
-        return json.loads(line)
-    except UnicodeDecodeError:
-        raise DataError("is not UTF-8 text.", where=where, hint="Save the file as UTF-8.") from None
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"is not valid JSON: {error}.", where=where, hint="Each line must be one JSON object.") from None
+def partition_data(command: PartitionData) -> Iterator[DataEvent]:
+    """Share the pairs of a source out among hospitals and write their partitions under `command.target`.
+
+    Raises:
+        DataError: as `import_data`; or the plan does not fit the pairs.
+    """
+    if command.strategy == "natural":
+        same = ImportData(
+            job=command.job,
+            source=command.source,
+            hospital_field=command.field,
+            target=command.target,
+            options=command.options,
+        )
+        yield from import_data(same)
+        return
+    started = time.monotonic()
+    reading = yield from read_pairs(command.job, command.source, command.options, hospital_field="", by_hospital=False)
+    yield from _check_rejects(command, reading)
+    pairs = shared_out(reading.pairs, command)
+    how = {
+        "dirichlet": f"Dirichlet over topics, alpha {command.alpha:g}",
+        "iid": "at random",
+        "quantity": "by quantity",
+    }[command.strategy]
+    yield from _write(command, reading, pairs, f"{how}{', topics kept whole' if command.whole_topics else ''}", started)
 
 
-def _to_pair(record: Any, hospital_field: str, where: str) -> Pair:
-    if isinstance(record, dict) and hospital_field not in record:
-        found = ", ".join(f"'{key}'" for key in list(record)[:16])
-        raise DataError(f"there is no field '{hospital_field}'.", where=where, hint=f"Name one of these: {found}.")
-    hospital = str(record[hospital_field]).removeprefix(store.PREFIX) if isinstance(record, dict) else ""
-    if isinstance(record, dict) and not HOSPITAL_NAME.fullmatch(hospital):
-        raise DataError(f"{hospital[:40]!r} cannot name a hospital.", where=where, hint="Use letters, digits, '.', '_' and '-'.")
-    return pair_from_record(_renamed(record), hospital=hospital, where=where)
+def by_topic_order(pairs: Sequence[Pair], count: int) -> list[Pair]:
+    """The first `count` pairs, topic by topic in the order of the topic's hash; the last topic is cut."""
+    order = sorted(pairs, key=lambda pair: sha256(f"silo{pair.hospital}:{topic_key(pair)}".encode()).hexdigest())
+    return order[:count]
 
 
-def _renamed(record: Any) -> Any:
-    """The record under this project's field names."""
-    if not isinstance(record, dict):
-        return record
-    fields = {name: record[name] for name in FIELDS if name in record}
-    for name, others in FIELD_NAMES.items():
-        fields[name] = next((record[other] for other in others if record.get(other)), "")
-    split = str(record.get("split") or topic_split(str(fields["topic"] or record.get("question", ""))))
-    return {**fields, "split": SPLIT_WORDS.get(split, split)}
+def _kept(pairs: list[Pair], sizes: Mapping[str, int], selection: Mapping[str, Select], place: str) -> list[Pair]:
+    """The pairs within the sizes asked for, in the order of the source."""
+    held = Counter(pair.hospital for pair in pairs)
+    for hospital, size in sizes.items():
+        if not 0 < size <= held[hospital]:
+            raise DataError(
+                f"hospital {hospital} has {held[hospital]:,} usable pairs, {size:,} were asked for.",
+                where=place,
+                hint="Ask for what there is, or leave the size out.",
+            )
+    kept: set[str] = set()
+    for hospital in held:
+        own = [pair for pair in pairs if pair.hospital == hospital]
+        select = selection.get(hospital, by_topic_order)
+        kept.update(pair.id for pair in (select(own, sizes[hospital]) if hospital in sizes else own))
+    return [pair for pair in pairs if pair.id in kept]
 
 
-def _manifest(source: Path, pairs: list[Pair]) -> store.Manifest:
+def _check_rejects(command: ImportData | PartitionData, reading: Reading) -> Iterator[DataEvent]:
+    """Say what cannot be used; refuse to go on when it is too much. Raises DataError."""
+    if not reading.rejects:
+        return
+    stops = reading.too_many_rejects and not command.options.allow_rejects
+    target = locations.data_folder(command.target)
+    beside, inside = target.with_name(f"{target.name}-{store.REJECTS_FILE}"), target / store.REJECTS_FILE
+    if stops:
+        store.write_rejects(beside, reading.rejects)
+    file = beside if stops else inside
+    yield RejectsFound(
+        job=command.job,
+        rejected=len(reading.rejects),
+        rows=reading.rows,
+        too_many=stops,
+        file=str(file),
+        reasons=dict(Counter(reject.reason for reject in reading.rejects).most_common(10)),
+        examples=tuple(reading.rejects[:10]),
+    )
+    if stops:
+        first = reading.rejects[0]
+        raise DataError(
+            f"{len(reading.rejects):,} of {reading.rows:,} rows cannot be used (line {first.line}: {first.reason}).",
+            where=command.source,
+            hint=f"Mend them, or import the rest with --allow-rejects; all are listed in {file}.",
+        )
+
+
+def _write(
+    command: ImportData | PartitionData, reading: Reading, pairs: list[Pair], how: str, started: float
+) -> Iterator[DataEvent]:
+    found: Counter[str] = Counter()
+    if command.options.deidentify:
+        pairs = yield from _without_phi(command.job, pairs, found)
+    target = locations.data_folder(command.target)
+    partitions = _by_hospital(with_splits(pairs, command.options.seed))
+    digest = reading.source.digest()
+    with store.replacing(target) as fresh:
+        for done, (hospital, own) in enumerate(partitions.items(), start=1):
+            manifest = _manifest(reading, own, command.options, how, digest, bool(found))
+            store.write_partition(fresh / f"{store.PREFIX}{hospital}", own, manifest)
+            yield Progress(job=command.job, what="writing partitions", done=done, total=len(partitions))
+        if reading.rejects:
+            store.write_rejects(fresh / store.REJECTS_FILE, reading.rejects)
+    for own in partitions.values():
+        yield summarize(command.job, target, own, EXAMPLES)
+    yield ImportFinished(
+        job=command.job,
+        source=command.source,
+        kind=reading.source.kind,
+        target=str(target),
+        rows=reading.rows,
+        kept=len(pairs),
+        rejected=len(reading.rejects),
+        dropped=dict(reading.dropped.most_common()),
+        cleaned=dict(reading.cleaned),
+        deidentified=dict(found.most_common()),
+        hospitals={hospital: len(own) for hospital, own in partitions.items()},
+        seconds=time.monotonic() - started,
+    )
+
+
+def _without_phi(job: str, pairs: Sequence[Pair], found: Counter[str]) -> Generator[Progress, None, list[Pair]]:
+    """The pairs with identifying text replaced; what was replaced is counted in `found`."""
+    from engine.data.phi import Detector, deidentified  # its libraries take a second to load
+
+    detector = Detector()
+    clean = []
+    for done, pair in enumerate(pairs, start=1):
+        clean.append(deidentified(pair, detector, found))
+        yield Progress(job=job, what="replacing identifying text", done=done, total=len(pairs))
+    return clean
+
+
+def _by_hospital(pairs: Sequence[Pair]) -> dict[str, list[Pair]]:
+    partitions: dict[str, list[Pair]] = {name: [] for name in sorted({pair.hospital for pair in pairs})}
+    for pair in pairs:
+        partitions[pair.hospital].append(pair)
+    return partitions
+
+
+def _manifest(
+    reading: Reading, pairs: Sequence[Pair], options: SourceOptions, how: str, digest: str, deidentified: bool
+) -> store.Manifest:
     return store.Manifest(
         hospital=pairs[0].hospital,
-        source=source.name,
-        source_sha256=store.file_digest(source),
-        licence="",
-        pairs=dict(store.count_by_split(pairs, SPLITS)),
+        source=reading.source.name,
+        source_kind=reading.source.kind,
+        source_sha256=digest,
+        licence=options.licence or reading.source.licence,
+        partition=how,
+        deidentified=options.deidentify,
+        pairs={split: sum(pair.split == split for pair in pairs) for split in SPLITS},
         topics=len({pair.topic for pair in pairs}),
-        split_rule=SPLIT_RULE,
-        seed=0,
-        sha256="",
+        tokens=count_tokens(pairs),
+        split_rule=RULE,
+        seed=options.seed,
     )

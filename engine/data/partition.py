@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from engine.data import store
 from engine.data.pairs import HOSPITAL_NAME, TEST, TRAIN, VALIDATION, Pair, pair_from_record
+from engine.data.tokens import count_tokens
 from engine.errors import DataError
-from engine.protocol import PairExample, PartitionDescribed
+from engine.protocol import LENGTH_BIN, PairExample, PartitionDescribed
 
 PREFIX = store.PREFIX
 SUFFIX = ".jsonl"
 TOP_TOPICS = 12
+LENGTH_BINS = 50
 
 
 def list_hospitals(folder: Path) -> tuple[str, ...]:
@@ -37,9 +39,8 @@ def read_partition(folder: Path, hospital: str) -> list[Pair]:
     if hospital not in partitions:
         known = ", ".join(sorted(partitions))
         raise DataError(f"there is no hospital '{hospital}'.", where=str(folder), hint=f"It holds: {known}.")
-    path = partitions[hospital]
-    pairs = _read_parquet(path, hospital) if path.is_dir() else _read_jsonl(path, hospital)
-    _check_splits(pairs, path)
+    pairs = _read(partitions[hospital], hospital)
+    _check_splits(pairs, partitions[hospital])
     return pairs
 
 
@@ -50,32 +51,46 @@ def describe(job: str, folder: Path, examples: int) -> Iterator[PartitionDescrib
 
 
 def summarize(job: str, folder: Path, pairs: list[Pair], examples: int) -> PartitionDescribed:
-    """The numbers of one hospital's pairs (at least one)."""
+    """The numbers of one hospital's pairs (at least one), and where they came from."""
+    hospital = pairs[0].hospital
     splits = Counter(pair.split for pair in pairs)
-    topics = Counter(pair.topic for pair in pairs)
+    topics = Counter(pair.topic for pair in pairs if pair.topic)
+    words = [len(pair.answer.split()) for pair in pairs]
+    own = folder / f"{PREFIX}{hospital}"
+    manifest = store.read_manifest(own) if own.is_dir() else None
     shown = [pair for pair in pairs if pair.split == TRAIN][:examples]
     return PartitionDescribed(
         job=job,
-        hospital=pairs[0].hospital,
+        hospital=hospital,
         folder=str(folder),
         train=splits[TRAIN],
         validation=splits[VALIDATION],
         test=splits[TEST],
         topics=len(topics),
-        answer_words=round(sum(len(pair.answer.split()) for pair in pairs) / len(pairs)),
-        kinds=dict(Counter(pair.kind for pair in pairs).most_common()),
+        answer_words=round(sum(words) / len(words)),
+        kinds=dict(Counter(pair.kind for pair in pairs if pair.kind).most_common()),
         top_topics=dict(topics.most_common(TOP_TOPICS)),
         examples=tuple(
             PairExample(question=pair.question, answer=pair.answer, topic=pair.topic, split=pair.split) for pair in shown
         ),
+        tokens=(manifest.tokens if manifest else 0) or count_tokens(pairs),
+        answer_lengths=_histogram(words),
+        source=manifest.source if manifest else "",
+        licence=manifest.licence if manifest else "",
     )
+
+
+def _histogram(words: list[int]) -> tuple[int, ...]:
+    """Answers per bin of `LENGTH_BIN` words; what is longer than all bins is in the last."""
+    counts = Counter(min(length // LENGTH_BIN, LENGTH_BINS - 1) for length in words)
+    return tuple(counts[at] for at in range(max(counts) + 1))
 
 
 def _partitions(folder: Path) -> dict[str, Path]:
     """Hospital name to its file or folder."""
     try:
         store.recover(folder)
-        entries = sorted(folder.iterdir())
+        found = find_partitions(folder)
     except FileNotFoundError:
         raise DataError(
             "there is no such folder.", where=str(folder), hint="Check data.folder, or run `fedmed-tui data import` first."
@@ -84,7 +99,6 @@ def _partitions(folder: Path) -> dict[str, Path]:
         raise DataError("is a file, not a folder of partitions.", where=str(folder), hint="Name the folder it is in.") from None
     except OSError as error:
         raise store.unreadable(folder, error) from None
-    found = {name: path for path in entries if (name := _hospital_name(path))}
     if not found:
         raise DataError(
             "there is no hospital in this folder.",
@@ -92,6 +106,21 @@ def _partitions(folder: Path) -> dict[str, Path]:
             hint="It should hold hospital_A.jsonl, hospital_B.jsonl …; `fedmed-tui data import` makes such a folder.",
         )
     return found
+
+
+def find_partitions(folder: Path) -> dict[str, Path]:
+    """Hospital name to its file or folder, sorted by name; empty when the folder holds none. Raises OSError."""
+    return {name: path for path in sorted(folder.iterdir()) if (name := _hospital_name(path))}
+
+
+def read_all(folder: Path, hospitals: Mapping[str, Path]) -> Iterator[Pair]:
+    """Every pair of the named partitions, hospital after hospital, whether or not they could be trained on."""
+    for hospital, path in hospitals.items():
+        yield from _read(path, hospital)
+
+
+def _read(path: Path, hospital: str) -> list[Pair]:
+    return _read_parquet(path, hospital) if path.is_dir() else _read_jsonl(path, hospital)
 
 
 def _hospital_name(path: Path) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -23,10 +23,13 @@ from msgspec import Struct
 
 from engine.data.pairs import FIELDS, Pair
 from engine.errors import DataError
+from engine.files import sync_folder
+from engine.protocol import Reject
 
 PREFIX = "hospital_"
 PAIRS_FILE = "pairs.parquet"
 MANIFEST_FILE = "manifest.json"
+REJECTS_FILE = "rejects.jsonl"
 SCHEMA_VERSION = 1
 SCHEMA = pa.schema([(name, pa.string()) for name in FIELDS])
 
@@ -38,15 +41,22 @@ class Manifest(Struct, frozen=True, kw_only=True):
     hospital: str
     source: str
     """The file, archive or data set it was imported from."""
+    source_kind: str
     source_sha256: str
-    """Of that file's bytes; empty when the source is not one file."""
+    """Of the source's content; empty for a data set of the hub."""
     licence: str
+    """Empty when nobody said."""
+    partition: str
+    """How pairs came to this hospital, in words."""
+    deidentified: bool
     pairs: dict[str, int]
     """By split."""
     topics: int
+    tokens: int
+    """By the bundled model's tokenizer; 0 when it was not there."""
     split_rule: str
     seed: int
-    sha256: str
+    sha256: str = ""
     """Of `pairs.parquet`."""
 
 
@@ -58,8 +68,9 @@ def write_partition(folder: Path, pairs: Sequence[Pair], manifest: Manifest) -> 
     pq.write_table(table, path, compression="zstd")
     sealed = msgspec.structs.replace(manifest, sha256=file_digest(path))
     (folder / MANIFEST_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(sealed), indent=2) + b"\n")
-    for written in (path, folder / MANIFEST_FILE, folder):
-        _sync(written)
+    for written in (path, folder / MANIFEST_FILE):
+        _sync_file(written)
+    sync_folder(folder)
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -135,15 +146,27 @@ def file_digest(path: Path) -> str:
         ) from None
 
 
+def folder_digest(folder: Path) -> str:
+    """SHA-256 over the names and digests of a folder's files, in hex. Hidden files do not count."""
+    total = hashlib.sha256()
+    for path in sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")):
+        total.update(f"{path.relative_to(folder).as_posix()} {file_digest(path)}\n".encode())
+    return total.hexdigest()
+
+
 def unreadable(path: Path, error: OSError) -> DataError:
     """The error for a file or folder that the system will not let us read."""
     reason = error.strerror or str(error)
     return DataError(f"cannot be read: {reason}.", where=str(path), hint="Check that it exists and its permissions.")
 
 
-def count_by_split(pairs: Sequence[Pair], splits: Sequence[str]) -> Mapping[str, int]:
-    """Pairs in each split, also those with none."""
-    return {split: sum(pair.split == split for pair in pairs) for split in splits}
+def write_rejects(path: Path, rejects: Sequence[Reject]) -> None:
+    """One line a reject: where, which field, why; never the text itself. Raises DataError when the disk refuses."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(msgspec.json.Encoder().encode_lines(rejects))
+    except OSError as error:
+        raise unreadable(path, error) from None
 
 
 def _swap(fresh: Path, target: Path) -> None:
@@ -152,7 +175,7 @@ def _swap(fresh: Path, target: Path) -> None:
     if target.exists():
         target.rename(old)
     fresh.rename(target)
-    _sync(target.parent)
+    sync_folder(target.parent)
     shutil.rmtree(old, ignore_errors=True)
 
 
@@ -166,8 +189,8 @@ def _refuse_foreign(target: Path) -> None:
         return
     if not target.is_dir():
         raise DataError("is a file.", where=str(target), hint="Name a folder to import into.")
-    ours = {"rejects.jsonl", "report.md", "report.json"}
-    foreign = [path.name for path in sorted(target.iterdir()) if not path.name.startswith(PREFIX) and path.name not in ours]
+    names = (path.name for path in sorted(target.iterdir()))
+    foreign = [name for name in names if not name.startswith((PREFIX, ".")) and name != REJECTS_FILE]
     if foreign:
         raise DataError(
             f"it holds other files ({', '.join(foreign[:3])}), and an import replaces the whole folder.",
@@ -176,15 +199,6 @@ def _refuse_foreign(target: Path) -> None:
         )
 
 
-def _sync(path: Path) -> None:
-    """Make a file or a folder's listing last through a power cut. Windows has no such call for folders."""
-    if path.is_dir():
-        if os.name == "nt":
-            return
-        descriptor = os.open(path, os.O_RDONLY)
-    else:
-        descriptor = os.open(path, os.O_RDWR)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _sync_file(path: Path) -> None:
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())

@@ -69,7 +69,7 @@ def _bundled() -> Iterator[str | ModelFolder]:
             where=str(gguf),
             hint="Remove it and run `fedmed-tui model fetch`.",
         )
-    target = locations.cache() / "models" / f"smollm2-135m-instruct-{digest[:12]}"
+    target = locations.bundled_model_folder()
     if not (target / "complete").is_file():
         yield "expanding the bundled 4-bit weights (once, some 15 s)"
         _expand_gguf(gguf, target)
