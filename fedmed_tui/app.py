@@ -1,0 +1,321 @@
+"""The application: five screens over one workspace. It owns the keys, the dialogs and the pace of drawing."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine
+from copy import deepcopy
+from functools import partial
+from typing import Any, ClassVar, TypeVar
+
+from textual import work
+from textual.actions import parse
+from textual.app import App
+from textual.binding import Binding, BindingType
+from textual.command import Provider
+from textual.widgets import Input
+
+from engine import locations
+from engine.errors import FedMedError
+from engine.protocol import Failure
+from engine.settings import RunConfig
+from fedmed_tui import runs
+from fedmed_tui.commands import FedMedCommands, PaletteCommand
+from fedmed_tui.export import export_snapshot
+from fedmed_tui.state import RunState
+from fedmed_tui.theme import DARK, LIGHT, THEMES
+from fedmed_tui.widgets.chat import choices
+from fedmed_tui.widgets.header import MODES
+from fedmed_tui.workspace import ENGINE_ARGV, Workspace
+from screens.aggregator import AggregatorScreen
+from screens.base import ModeScreen
+from screens.benchmark import BenchmarkScreen
+from screens.chat import ChatScreen
+from screens.confirm import Answer, ConfirmScreen
+from screens.data import DataScreen
+from screens.help import HelpScreen
+from screens.run_setup import RunSetupScreen
+from screens.runs import RunPickerScreen
+from screens.training import TrainingScreen
+
+T = TypeVar("T")
+
+REDRAW_SECONDS = 0.25
+"""The current screen is redrawn at most this often."""
+CLOCK_SECONDS = 1.0
+"""While a run is in progress its time left is redrawn this often, whatever happens."""
+
+SCREENS: dict[str, type[ModeScreen]] = {
+    screen.MODE: screen for screen in (DataScreen, TrainingScreen, AggregatorScreen, BenchmarkScreen, ChatScreen)
+}
+SINGLE_KEYS = frozenset(
+    ("start_run", "stop_run", "restart_engine", "set_up_run", "open_run", "leave_run", "show_mode", "toggle_theme")
+)
+"""Actions on keys that are also letters or digits."""
+
+
+def _key(key: str, action: str, title: str, more: str, *, id: str, show: bool = False, priority: bool = False) -> Binding:
+    display = key.upper() if key == "f1" else None
+    return Binding(key, action, title, tooltip=more, id=id, show=show, priority=priority, key_display=display)
+
+
+class FedMedApp(App[None]):
+    """The dashboard.
+
+    Args:
+        engine_argv: the engine process to run; the real one unless a test says otherwise.
+        clock: the time now in Unix seconds.
+    """
+
+    TITLE = "FED-MED"
+    ENABLE_COMMAND_PALETTE = True
+    COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {FedMedCommands}
+    DEFAULT_MODE = "training"
+    HORIZONTAL_BREAKPOINTS = [(0, "-small"), (80, "-medium"), (120, "-wide")]  # noqa: RUF012 (no class variable to Textual)
+    CSS = """
+    Screen { background: $background; }
+    ModalScreen { background: $background 75%; }
+    Footer { background: $panel; FooterKey { background: $panel; } }
+    Toast { max-width: 76; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        _key("s", "start_run", "Start", "train the demo, or what was set up last", id="run.start", show=True),
+        _key("s", "stop_run", "Stop", "stop the run in progress; it can be resumed", id="run.stop", show=True),
+        _key("r", "restart_engine", "Restart", "start a new engine and go on with the run", id="engine.restart", show=True),
+        _key("n", "set_up_run", "New run", "choose data, model, rounds and seed", id="run.setup", show=True),
+        _key("c", "show_mode('chat')", "Chat", "ask a model, also while training runs", id="mode.chat.letter", show=True),
+        _key(
+            "ctrl+e",
+            "export",
+            "Export",
+            "write the run's numbers and this screen to a folder",
+            id="export",
+            show=True,
+            priority=True,
+        ),
+        _key("ctrl+p", "command_palette", "Palette", "every action by name", id="palette", show=True, priority=True),
+        _key("f1", "help", "Help", "this page", id="help", show=True),
+        _key("o", "open_run", "Open run", "look at an earlier run, or resume it", id="run.open"),
+        _key("l", "leave_run", "Live run", "back to the run in progress", id="run.live"),
+        *(
+            _key(str(number), f"show_mode('{mode}')", title, f"the {title} screen", id=f"mode.{mode}")
+            for number, (mode, title) in enumerate(MODES.items(), start=1)
+        ),
+        _key("t", "toggle_theme", "Light or dark", "the other theme", id="theme"),
+        _key("ctrl+q", "quit", "Quit", "end the engine and leave; a run can be resumed", id="quit", priority=True),
+    ]
+
+    def __init__(self, engine_argv: tuple[str, ...] = ENGINE_ARGV, clock: Callable[[], float] = time.time) -> None:
+        super().__init__()
+        self.workspace = Workspace(engine_argv, clock)
+        self.workspace.on_change = self._state_changed
+        self.workspace.on_failure = self._failed
+        self._changed = True
+        self._drawn_at = 0.0
+        for mode, screen in SCREENS.items():
+            self.add_mode(mode, lambda screen=screen: screen(self.workspace))  # type: ignore[misc]
+        for theme in THEMES:
+            self.register_theme(theme)
+        self.theme = DARK.name
+
+    @property
+    def run_state(self) -> RunState:
+        """The run on the screens."""
+        return self.workspace.run
+
+    def on_mount(self) -> None:
+        """Draw first, then start the engine."""
+        self.set_interval(REDRAW_SECONDS, self._redraw)
+        self.call_after_refresh(self._open_engine)
+
+    # --- drawing ---------------------------------------------------------------------------------------------------------------
+
+    def _state_changed(self) -> None:
+        self._changed = True
+
+    def _redraw(self) -> None:
+        due = self.workspace.training and time.monotonic() - self._drawn_at >= CLOCK_SECONDS
+        screen = self.screen_stack[0]
+        if (self._changed or due) and isinstance(screen, ModeScreen):
+            self._changed, self._drawn_at = False, time.monotonic()
+            screen.show_state()
+
+    def _failed(self, failure: Failure) -> None:
+        where = f"{failure.where}: " if failure.where else ""
+        self._complain(f"{where}{failure.message} {failure.hint}".strip(), failure.title)
+
+    def _complain(self, message: str, title: str) -> None:
+        self.notify(message, title=title, severity="error", timeout=12, markup=False)
+
+    # --- the engine ------------------------------------------------------------------------------------------------------------
+
+    @work
+    async def _open_engine(self) -> None:
+        await self._attempt(self.workspace.open_engine())
+
+    @work(exclusive=True, group="engine")
+    async def action_restart_engine(self) -> None:
+        """Start a new engine; the run it was working on goes on."""
+        await self._attempt(self.workspace.restart_engine())
+
+    async def _attempt(self, work: Coroutine[Any, Any, T]) -> T | None:
+        """Await `work`; what goes wrong becomes a toast, and None is returned."""
+        try:
+            return await work
+        except FedMedError as error:
+            self._complain(str(error), error.title)
+            return None
+
+    async def action_quit(self) -> None:
+        """End the engine, then leave."""
+        self._quit()
+
+    @work(exclusive=True, group="quit")
+    async def _quit(self) -> None:
+        if self.workspace.training and not await self._sure("Quit", "The run in progress stops. It can be resumed.", "quit"):
+            return
+        await self.workspace.close()
+        self.exit()
+
+    # --- runs ------------------------------------------------------------------------------------------------------------------
+
+    @work(exclusive=True, group="run")
+    async def action_start_run(self) -> None:
+        """Start what is set up, or go on with a run that was cut short."""
+        run = self.run_state
+        if not self.workspace.resumable:
+            self._start(self.workspace.config)
+            return
+        question = f"Run {run.run} has done {run.completed} of {run.total_rounds} rounds."
+        go_on = Answer("resume", "r", f"go on with round {run.completed + 1}")
+        answer = await self.push_screen_wait(ConfirmScreen("Start", question, (go_on, Answer("new", "n", "start a new run"))))
+        if answer == "resume":
+            self._resume(run)
+        elif answer == "new":
+            self._start(self.workspace.config)
+
+    @work(exclusive=True, group="run")
+    async def action_stop_run(self) -> None:
+        """Stop the run in progress, once it is clear that this is meant."""
+        question = "Training stops within seconds. Completed rounds are kept, and the run can be resumed."
+        if await self._sure("Stop the run", question, "stop"):
+            await self._attempt(self.workspace.stop_run())
+
+    @work(exclusive=True, group="run")
+    async def action_set_up_run(self) -> None:
+        """Ask for the settings of a new run, then start it."""
+        config = await self.push_screen_wait(RunSetupScreen(self.workspace.config))
+        if config is None:
+            return
+        if self.workspace.training:
+            self._complain("A run is in progress. Stop it first (s).", "Run")
+            return
+        self._start(config)
+        self.switch_mode("training")
+
+    @work(exclusive=True, group="run")
+    async def action_open_run(self) -> None:
+        """Choose an earlier run, to look at or to go on with."""
+        live = self.workspace.live.run if self.workspace.training else ""
+        chosen = await self.push_screen_wait(RunPickerScreen(live))
+        if chosen is None:
+            return
+        what, name = chosen
+        state = await self._attempt(asyncio.to_thread(runs.load_state, name))
+        if state is None:
+            return
+        if what == "resume" and not self.workspace.training:
+            self._resume(state)
+        else:
+            self.workspace.show_run(state)
+        self.switch_mode("training")
+
+    def action_leave_run(self) -> None:
+        """Put the run in progress back on the screens."""
+        self.workspace.leave_run()
+
+    def _start(self, config: RunConfig) -> None:
+        try:
+            self.workspace.start_run(config)
+        except FedMedError as error:
+            self._complain(str(error), error.title)
+
+    def _resume(self, state: RunState) -> None:
+        try:
+            self.workspace.resume_run(state)
+        except FedMedError as error:
+            self._complain(str(error), error.title)
+
+    async def _sure(self, title: str, question: str, verb: str) -> bool:
+        answers = (Answer("no", "n", "no, go on"), Answer("yes", "y", f"yes, {verb}"))
+        return await self.push_screen_wait(ConfirmScreen(title, question, answers)) == "yes"
+
+    # --- everything else -------------------------------------------------------------------------------------------------------
+
+    @work(exclusive=True, group="export")
+    async def action_export(self) -> None:
+        """Write the numbers of the run on the screens, and a picture of the screen."""
+        state, picture = self.run_state, self.export_screenshot()
+        if not state.run:
+            self.notify("Start a run or open one: there are no numbers yet.", title="Nothing to export", severity="warning")
+            return
+        folder = locations.run_folder(state.run)
+        path = await self._attempt(asyncio.to_thread(export_snapshot, deepcopy(state), folder, picture))
+        if path is not None:
+            self.notify(str(path), title="Snapshot written", timeout=10, markup=False)
+
+    async def action_show_mode(self, mode: str) -> None:
+        """Go to a screen; in the chat, to its input."""
+        await self.switch_mode(mode)
+        if isinstance(self.screen, ChatScreen):
+            self.screen.action_type()
+
+    async def action_go(self, mode: str) -> None:
+        """Go to a screen by a click, which works while something is typed."""
+        await self.action_show_mode(mode)
+
+    async def chat_with(self, adapter: str) -> None:
+        """Go to the chat with one adapter."""
+        await self.action_show_mode("chat")
+        if isinstance(self.screen, ChatScreen):
+            self.screen.choose(adapter)
+
+    def action_help(self) -> None:
+        """Show the keys of this screen."""
+        self.push_screen(HelpScreen(self.screen.active_bindings))
+
+    def action_toggle_theme(self) -> None:
+        """Dark to light and back."""
+        self.theme = LIGHT.name if self.current_theme.dark else DARK.name
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer what makes sense now; while something is typed, single keys belong to it."""
+        if action in SINGLE_KEYS and isinstance(self.focused, Input):
+            return False
+        return self._makes_sense(action)
+
+    def _makes_sense(self, action: str) -> bool:
+        workspace = self.workspace
+        died = workspace.exit is not None
+        offered = {
+            "start_run": not workspace.training and not died,
+            "stop_run": workspace.training and not workspace.stopping,
+            "restart_engine": died,
+            "leave_run": workspace.opened is not None,
+        }
+        return offered.get(action, True)
+
+    def palette_commands(self) -> list[PaletteCommand]:
+        """Every action of the application and of the current screen, then one entry per model to chat with."""
+        found = []
+        for owner in (self, self.screen_stack[0]):
+            for binding in owner.BINDINGS:
+                assert isinstance(binding, Binding)
+                _, action, parameters = parse(binding.action)
+                if action != "command_palette" and self._makes_sense(action):
+                    act = partial(getattr(owner, f"action_{action}"), *parameters)
+                    found.append(PaletteCommand(binding.description, binding.tooltip, act))
+        for one in choices(self.workspace, dark=self.current_theme.dark):
+            found.append(PaletteCommand(f"Chat with {one.title}", "ask this model", partial(self.chat_with, one.adapter)))
+        return found

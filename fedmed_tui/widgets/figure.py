@@ -1,0 +1,59 @@
+"""The base of everything that pictures the workspace: drawn on demand, for the width it has, and only when it changed."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+from textual.content import Content
+from textual.widgets import Static
+
+from fedmed_tui.state import RunState
+from fedmed_tui.theme import Look, look
+from fedmed_tui.workspace import Workspace
+
+
+class Figure(Static):
+    """A picture of the workspace in text. Subclasses say what it looks like at a width.
+
+    Args:
+        workspace: what is pictured.
+    """
+
+    DEFAULT_CLASSES = "figure"
+
+    def __init__(self, workspace: Workspace, *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes, markup=False)
+        self.workspace = workspace
+        self._drawn = Content("")
+
+    @abstractmethod
+    def picture(self, width: int) -> Content:
+        """The content for a width in cells."""
+
+    @property
+    def run_state(self) -> RunState:
+        """The run on the screens."""
+        return self.workspace.run
+
+    def draw(self) -> None:
+        """Bring the picture up to date."""
+        if not self.is_mounted or self.size.width == 0:
+            return
+        content = self.picture(self.size.width)
+        if not content.is_same(self._drawn):
+            self._drawn = content
+            self.update(content)
+
+    def hospital_look(self, hospital: str) -> Look:
+        """A hospital's mark and hue in the current theme."""
+        names = [one.name for one in self.run_state.hospitals] or sorted(self.workspace.partitions)
+        place = names.index(hospital) if hospital in names else len(names)
+        return look(place, dark=self.app.current_theme.dark)
+
+    def on_resize(self) -> None:
+        """Another width, another picture."""
+        self.draw()
+
+    def on_show(self) -> None:
+        """It may have changed while hidden."""
+        self.draw()

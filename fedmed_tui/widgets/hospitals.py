@@ -1,0 +1,45 @@
+"""The hospitals of the run, one line each: how far, how good, how much they count."""
+
+from __future__ import annotations
+
+from textual.content import Content
+
+from fedmed_tui.standing import best_hospital, latest_loss, latest_weight, training_loss
+from fedmed_tui.state import HospitalRound
+from fedmed_tui.widgets.figure import Figure
+from fedmed_tui.widgets.text import Column, number, safe, table
+
+COLUMNS = (
+    Column("hospital", "left"),
+    Column("pairs", keep=3),
+    Column("step", keep=1),
+    Column("train", keep=4),
+    Column("valid", keep=8),
+    Column("weight", keep=7),
+)
+
+
+class HospitalTable(Figure):
+    """Losses are those of the latest round in which they are known; the lowest validation loss bears a star."""
+
+    def picture(self, width: int) -> Content:
+        """See the class."""
+        run = self.run_state
+        best = best_hospital(run)
+        now = run.current
+        rows = []
+        for hospital in run.hospitals:
+            at = (now.hospitals.get(hospital.name) if now else None) or HospitalRound()
+            look = self.hospital_look(hospital.name)
+            training = now is not None and now.training == hospital.name
+            name = Content.assemble(
+                ("▶ " if training else "✔ " if at.update else "  ", "$accent"),
+                (f"{look.mark} ", look.hue),
+                safe(hospital.name),
+                (" ★" if hospital.name == best else "", "$accent"),
+            )
+            step = f"{at.step}/{at.steps}" if at.steps else ""
+            weight = latest_weight(run, hospital.name)
+            row = (step, number(training_loss(run, hospital.name)), number(latest_loss(run, hospital.name)), number(weight, 2))
+            rows.append((name, f"{hospital.train:,}", *row))
+        return table(COLUMNS, rows, width)

@@ -1,0 +1,304 @@
+"""Everything the screens show and a person can ask for, without a screen: the engine, the run, the data, the conversations.
+
+Screens read its fields and call its methods; events change it; `on_change` tells whoever draws. Nothing here knows Textual.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from functools import singledispatchmethod
+from itertools import count
+from typing import Literal
+
+from engine.errors import EngineError
+from engine.protocol import (
+    AnyEvent,
+    Chat,
+    ChatFinished,
+    ChatText,
+    DescribeData,
+    EngineReady,
+    Failure,
+    JobFinished,
+    ModelLoaded,
+    PartitionDescribed,
+    Progress,
+    Resources,
+    ResumeRun,
+    RoundStarted,
+    Stamped,
+    StartRun,
+)
+from engine.settings import RunConfig, preset
+from fedmed_tui import runs
+from fedmed_tui.conversation import Conversation, Conversations, Exchange
+from fedmed_tui.engine_client import EngineClient, EngineExit
+from fedmed_tui.state import RunState
+
+Activity = Literal["starting", "ready", "loading", "training", "stopping", "answering", "ended"]
+ENGINE_ARGV = (sys.executable, "-m", "engine")
+
+
+class Workspace:
+    """One person's session.
+
+    Args:
+        engine_argv: the engine process to run.
+        clock: the time now, in Unix seconds.
+    """
+
+    def __init__(self, engine_argv: tuple[str, ...] = ENGINE_ARGV, clock: Callable[[], float] = time.time) -> None:
+        self._argv = engine_argv
+        self._client: EngineClient | None = None
+        self._numbers = count(1)
+        self.clock = clock
+        self.on_change: Callable[[], None] = lambda: None
+        self.on_failure: Callable[[Failure], None] = lambda failure: None
+
+        self.config: RunConfig = preset("demo")
+        """What the next run will be started with."""
+        self.live = RunState()
+        """The run in progress, or the last one."""
+        self.opened: RunState | None = None
+        """An earlier run that is looked at while another one trains."""
+        self.partitions: dict[str, PartitionDescribed] = {}
+        self.conversations = Conversations()
+        self.model: ModelLoaded | None = None
+        """What the engine holds in memory now."""
+        self.resources = Resources(memory_bytes=0)
+        self.progress: Progress | None = None
+        self.exit: EngineExit | None = None
+        self.ready = False
+        self.stopping = False
+        self.goes_on_after_restart = False
+        """The engine died while it worked on a run."""
+        self.run_job = ""
+        self.chat_job = ""
+        self.data_job = ""
+        self.data_failure = ""
+
+    # --- what is going on ------------------------------------------------------------------------------------------------------
+
+    @property
+    def run(self) -> RunState:
+        """The run on the screens."""
+        return self.opened or self.live
+
+    @property
+    def training(self) -> bool:
+        """A run is in progress (or being prepared, or stopped)."""
+        return bool(self.run_job)
+
+    @property
+    def activity(self) -> Activity:
+        """What the engine does now, in one word."""
+        if self.exit is not None:
+            return "ended"
+        if not self.ready:
+            return "starting"
+        if self.stopping:
+            return "stopping"
+        if self.progress is not None and self.progress.job in (self.run_job, self.chat_job):
+            return "loading"
+        if self.run_job:
+            return "training"
+        return "answering" if self.chat_job else "ready"
+
+    @property
+    def resumable(self) -> bool:
+        """The run on the screens has rounds left, and nothing is working on it."""
+        run = self.run
+        return bool(run.run) and not self.training and run.completed < run.total_rounds
+
+    # --- the engine ------------------------------------------------------------------------------------------------------------
+
+    async def open_engine(self) -> None:
+        """Start the engine and ask it for the data. Raises EngineError when it cannot be started."""
+        self.exit, self.ready, self.progress, self.model = None, False, None, None
+        self.on_change()
+        client = EngineClient(self.take, self._engine_ended, attached=True, argv=self._argv)
+        try:
+            await client.start()
+        except EngineError as error:
+            self.exit = EngineExit(code=-1, expected=False, sentence=str(error))
+            self.on_change()
+            raise
+        self._client = client
+        self.describe_data()
+
+    async def restart_engine(self) -> None:
+        """Start a new engine after the old one died, and go on with the run it was working on from its last round."""
+        goes_on, self.goes_on_after_restart = self.goes_on_after_restart, False
+        await self.open_engine()
+        if not goes_on:
+            return
+        if self.live.run:
+            self.resume_run(self.live)
+        else:
+            self.start_run(self.config)  # it died before its first event: nothing to resume
+
+    async def close(self) -> None:
+        """End the engine. Returns when it is gone."""
+        if self._client is not None:
+            await self._client.stop()
+
+    # --- commands: each raises EngineError when the engine is not running ------------------------------------------------------
+
+    def describe_data(self) -> None:
+        """Ask for the partitions of the data folder."""
+        self.data_job = self._new_job("data")
+        self.partitions, self.data_failure = {}, ""
+        self._engine.send(DescribeData(job=self.data_job, folder=self.config.data.folder))
+
+    def start_run(self, config: RunConfig) -> str:
+        """Start a new run; returns its name."""
+        name = runs.new_run_name(config, self.clock())
+        job = self._new_job("run")
+        self._engine.send(StartRun(job=job, run=name, config=config))
+        if config.data.folder != self.config.data.folder:
+            self.config = config
+            self.describe_data()
+        self.config, self.run_job, self.opened, self.live = config, job, None, RunState()
+        self.on_change()
+        return name
+
+    def resume_run(self, state: RunState) -> None:
+        """Go on with a run from its last complete round."""
+        job = self._new_job("run")
+        self._engine.send(ResumeRun(job=job, run=state.run))
+        self.run_job, self.live, self.opened = job, state, None
+        state.finished = None
+        self.on_change()
+
+    async def stop_run(self) -> None:
+        """Cancel the run in progress: politely, then with force. Returns when it has stopped."""
+        if not self.run_job:
+            return
+        self.stopping = True
+        self.on_change()
+        await self._engine.cancel(self.run_job)
+
+    def show_run(self, state: RunState) -> None:
+        """Put an earlier run on the screens; a run in progress goes on behind it."""
+        if not self.training:
+            self.live, self.opened = state, None
+        else:
+            self.opened = state if state.run != self.live.run else None
+        self.on_change()
+
+    def leave_run(self) -> None:
+        """Put the run in progress back on the screens."""
+        self.opened = None
+        self.on_change()
+
+    def ask(self, adapter: str, question: str) -> Exchange:
+        """Ask one question of one adapter; the answer grows in what is returned."""
+        conversation = self.conversation(adapter)
+        engine, job = self._engine, self._new_job("chat")
+        exchange = self.conversations.ask(conversation, job, question)
+        in_progress = self.training and self.opened is None
+        engine.send(
+            Chat(
+                job=job,
+                adapter=adapter,
+                turns=conversation.turns,
+                run="" if in_progress else self.run.run,
+                config=self.run.config or self.config,
+            )
+        )
+        self.chat_job = job
+        self.on_change()
+        return exchange
+
+    async def stop_answer(self) -> None:
+        """Stop the answer that is being streamed."""
+        if self.chat_job:
+            await self._engine.cancel(self.chat_job)
+
+    def conversation(self, adapter: str) -> Conversation:
+        """The transcript with one adapter of the run on the screens."""
+        return self.conversations.of(self.run.run, adapter)
+
+    @property
+    def _engine(self) -> EngineClient:
+        if self._client is None or not self._client.running:
+            raise EngineError("the engine is not running.", hint="Press r to restart it.")
+        return self._client
+
+    def _new_job(self, kind: str) -> str:
+        return f"{kind}-{next(self._numbers)}"
+
+    # --- events ----------------------------------------------------------------------------------------------------------------
+
+    def take(self, stamped: Stamped) -> None:
+        """One event from the engine."""
+        self.live.apply(stamped)
+        self._handle(stamped.event)
+        self.on_change()
+
+    def _engine_ended(self, ended: EngineExit) -> None:
+        self.exit, self.ready, self.progress, self.stopping = ended, False, None, False
+        self.goes_on_after_restart = bool(self.run_job) and not ended.expected
+        self.run_job = self.data_job = self.chat_job = ""
+        self.conversations.close_all("The engine ended before the answer was complete.")
+        self.on_change()
+
+    @singledispatchmethod
+    def _handle(self, event: AnyEvent) -> None:
+        """Events that concern the run alone."""
+
+    @_handle.register
+    def _(self, event: EngineReady) -> None:
+        self.ready = True
+
+    @_handle.register
+    def _(self, event: Progress) -> None:
+        self.progress = event
+
+    @_handle.register
+    def _(self, event: Resources) -> None:
+        self.resources = event
+
+    @_handle.register
+    def _(self, event: ModelLoaded) -> None:
+        self.model, self.progress = event, None
+
+    @_handle.register
+    def _(self, event: RoundStarted) -> None:
+        self.progress = None
+
+    @_handle.register
+    def _(self, event: PartitionDescribed) -> None:
+        self.partitions[event.hospital] = event
+
+    @_handle.register
+    def _(self, event: ChatText) -> None:
+        self.conversations.take_text(event)
+
+    @_handle.register
+    def _(self, event: ChatFinished) -> None:
+        self.conversations.finish(event)
+
+    @_handle.register
+    def _(self, event: Failure) -> None:
+        sentence = " ".join(part for part in (event.message, event.hint) if part)
+        if self.conversations.close(event.job, sentence):
+            return
+        if event.job == self.data_job:
+            self.data_failure = sentence
+        else:
+            self.on_failure(event)
+
+    @_handle.register
+    def _(self, event: JobFinished) -> None:
+        if self.progress is not None and self.progress.job == event.job:
+            self.progress = None
+        if event.job == self.run_job:
+            self.run_job, self.stopping = "", False
+        elif event.job == self.data_job:
+            self.data_job = ""
+        elif event.job == self.chat_job:
+            self.chat_job = ""
+        self.conversations.close(event.job, "The answer was stopped before it began.")

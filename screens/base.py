@@ -1,0 +1,83 @@
+"""What the five screens have in common: header, banner, footer, and being redrawn while they are the current one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar, Protocol, cast
+
+from textual.app import ComposeResult
+from textual.binding import ActiveBinding, Binding, BindingType
+from textual.screen import Screen
+from textual.widget import Widget
+from textual.widgets import Footer
+
+from fedmed_tui.widgets.header import Banner, StatusHeader
+from fedmed_tui.widgets.panel import Deck
+from fedmed_tui.workspace import Workspace
+
+
+class Drawable(Protocol):
+    """Anything with the class `figure`."""
+
+    def draw(self) -> None:
+        """Bring the picture up to date."""
+
+
+class ModeScreen(Screen[None]):
+    """One of the five screens.
+
+    Args:
+        workspace: what it shows.
+    """
+
+    MODE = ""
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("v", "next_panel", "Next view", show=False, id="view.next", tooltip="on a narrow screen: the next panel")
+    ]
+    AUTO_FOCUS = ""
+
+    def __init__(self, workspace: Workspace) -> None:
+        super().__init__()
+        self.workspace = workspace
+        self._figures: list[Drawable] = []
+        self._keys: tuple[object, ...] = ()
+
+    def compose(self) -> ComposeResult:
+        """Header and banner, what the screen is about, footer."""
+        yield StatusHeader(self.workspace, self.MODE)
+        yield Banner(self.workspace)
+        yield from self.body()
+        yield Footer(show_command_palette=False)
+
+    def body(self) -> Iterable[Widget]:
+        """The widgets between header and footer."""
+        raise NotImplementedError
+
+    @property
+    def active_bindings(self) -> dict[str, ActiveBinding]:
+        """Keys of this screen first, those of the application after them, quitting last."""
+        found = super().active_bindings.items()
+        return dict(sorted(found, key=lambda item: (item[1].node is self.app, item[1].binding.id == "quit")))
+
+    def on_mount(self) -> None:
+        """Remember what has to be redrawn."""
+        self._figures = [cast(Drawable, widget) for widget in self.query(".figure")]
+
+    def show_state(self) -> None:
+        """Bring everything on the screen up to date. Called at most four times a second, on the current screen alone."""
+        for figure in self._figures:
+            figure.draw()
+        workspace = self.workspace
+        keys = (workspace.training, workspace.stopping, bool(workspace.chat_job), workspace.exit, workspace.opened is None)
+        if keys != self._keys:
+            self._keys = keys
+            self.refresh_bindings()
+
+    def on_screen_resume(self) -> None:
+        """Much may have happened meanwhile."""
+        self.call_after_refresh(self.show_state)
+
+    def action_next_panel(self) -> None:
+        """Turn every deck to its next panel."""
+        for deck in self.query(Deck):
+            deck.next_panel()

@@ -1,0 +1,167 @@
+"""The run set-up: what a new run is started with, checked while it is typed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.content import Content
+from textual.widgets import Button, Input, Label, Select, Static
+
+from engine import locations
+from engine.errors import FedMedError, SettingsError
+from engine.settings import PRESETS, RunConfig, load_config
+from fedmed_tui.widgets.text import plain
+from screens.dialog import Dialog
+
+
+@dataclass(frozen=True)
+class Field:
+    """One setting that the dialog offers."""
+
+    setting: str
+    """Its dotted name."""
+    label: str
+    hint: str
+    whole_number: bool = True
+
+    @property
+    def id(self) -> str:
+        """The id of its input."""
+        return self.setting.replace(".", "-").replace("_", "-")
+
+
+FIELDS = (
+    Field("data.folder", "Data folder", "sample, or a folder of partitions", whole_number=False),
+    Field("model.source", "Base model", "auto, bundled, a folder, or a hub id", whole_number=False),
+    Field("training.rounds", "Rounds", "how often adapters are combined"),
+    Field("data.max_pairs", "Pairs at most", "per hospital; 0 is all"),
+    Field("seed", "Seed", "the same seed gives the same run"),
+)
+
+
+class RunSetupScreen(Dialog[RunConfig]):
+    """Change what matters and start.
+
+    Args:
+        config: what the fields hold at first.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+s", "start", "Start the run", id="setup.start", priority=True, tooltip="with the settings shown")
+    ]
+    DEFAULT_CSS = """
+    RunSetupScreen {
+        .row { height: auto; margin-bottom: 1; }
+        .row > Label { width: 16; color: $muted; }
+        .row > Vertical { width: 1fr; height: auto; }
+        .row Input { background: $panel; padding: 0 1; }
+        .row Input:focus { background: $block-cursor-background; background-tint: $foreground 0%; }
+        .row Select { width: 1fr; }
+        .row SelectCurrent { background: $panel; padding: 0 1; }
+        .note { height: auto; color: $muted; padding: 0 1; }
+        .note.-wrong { color: $error; }
+        #buttons { height: auto; align-horizontal: right; }
+        Button { margin-left: 2; min-width: 14; }
+    }
+    RunSetupScreen.-small .row { margin-bottom: 0; }
+    """
+
+    def __init__(self, config: RunConfig) -> None:
+        super().__init__()
+        self._config = config
+
+    def compose(self) -> ComposeResult:
+        """Preset, then the fields, each with a line for its hint or what is wrong."""
+        with VerticalScroll(classes="box", can_focus=False) as box:
+            box.border_title = "New run"
+            box.border_subtitle = "Tab next field · ctrl+s start · Esc close"
+            with Horizontal(classes="row"):
+                yield Label("Preset")
+                yield Select(
+                    [(name, name) for name in PRESETS], value=self._config.preset, allow_blank=False, compact=True, id="preset"
+                )
+            for field in FIELDS:
+                with Horizontal(classes="row"):
+                    yield Label(field.label)
+                    with Vertical():
+                        yield Input(_value(self._config, field), compact=True, id=field.id)
+                        yield Static(field.hint, id=f"{field.id}-note", classes="note", markup=False)
+            with Horizontal(id="buttons"):
+                yield Button("Close", compact=True, id="close")
+                yield Button("Start the run", variant="primary", compact=True, id="start")
+
+    @on(Select.Changed, "#preset")
+    def preset_chosen(self, event: Select.Changed) -> None:
+        """Fill the fields with the preset's values."""
+        config = PRESETS[str(event.value)]
+        if config.preset == self._config.preset:
+            return
+        self._config = config
+        for field in FIELDS:
+            self.query_one(f"#{field.id}", Input).value = _value(config, field)
+
+    @on(Input.Changed)
+    def field_changed(self, event: Input.Changed) -> None:
+        """Say in place what is wrong with it."""
+        for field in FIELDS:
+            if field.id == event.input.id:
+                self._mark(field, self._problem(field))
+
+    @on(Input.Submitted)
+    @on(Button.Pressed, "#start")
+    def action_start(self) -> None:
+        """Start, or go to the first field that is wrong."""
+        for field in FIELDS:
+            problem = self._problem(field)
+            self._mark(field, problem)
+            if problem:
+                self.query_one(f"#{field.id}", Input).focus()
+                return
+        overrides = {field.setting: self._typed(field) for field in FIELDS}
+        self.dismiss(load_config(preset_name=self._config.preset, overrides=overrides))
+
+    @on(Button.Pressed, "#close")
+    def close_pressed(self) -> None:
+        """Leave."""
+        self.dismiss(None)
+
+    def _typed(self, field: Field) -> Any:
+        text = self.query_one(f"#{field.id}", Input).value.strip()
+        return int(text.replace(",", "")) if field.whole_number else text
+
+    def _problem(self, field: Field) -> str:
+        """What is wrong with a field, empty when nothing is."""
+        try:
+            typed = self._typed(field)
+        except ValueError:
+            return "✖ must be a whole number"
+        try:
+            load_config(preset_name=self._config.preset, overrides={field.setting: typed})
+        except SettingsError as error:
+            return f"✖ {error.message.partition(' - at ')[0].replace('`', '').rstrip('.')}"
+        return self._missing_folder(str(typed)) if field.setting == "data.folder" else ""
+
+    def _missing_folder(self, folder: str) -> str:
+        try:
+            found = locations.data_folder(folder).is_dir()
+        except (FedMedError, OSError, RuntimeError) as error:  # RuntimeError: ~user without such a user
+            return f"✖ {error}"
+        return "" if found else "✖ there is no such folder"
+
+    def _mark(self, field: Field, problem: str) -> None:
+        note = self.query_one(f"#{field.id}-note", Static)
+        note.update(plain(problem) if problem else Content(field.hint))
+        note.set_class(bool(problem), "-wrong")
+        self.query_one(f"#{field.id}", Input).set_class(bool(problem), "-wrong")
+
+
+def _value(config: RunConfig, field: Field) -> str:
+    found: Any = config
+    for part in field.setting.split("."):
+        found = getattr(found, part)
+    return str(found)

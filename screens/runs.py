@@ -1,0 +1,92 @@
+"""The run picker: earlier runs of this working folder, to look at or to go on with."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import ClassVar
+
+from rich.text import Text
+from textual import work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.widgets import DataTable, Static
+
+from fedmed_tui.runs import Manifest, list_runs
+from fedmed_tui.widgets.text import safe
+from screens.dialog import Dialog
+
+WORDS = {"done": "✔ finished", "cancelled": "■ stopped", "failed": "✖ failed", "running": "▷ cut off"}
+
+
+class RunPickerScreen(Dialog[tuple[str, str]]):
+    """Choose a run and what to do with it: returns (`open` or `resume`, the run's name).
+
+    Args:
+        live: the run in progress, which is not "cut off"; empty when there is none.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("r", "resume", "Resume", id="runs.resume", tooltip="go on with the run from its last round")
+    ]
+    DEFAULT_CSS = """
+    RunPickerScreen {
+        & > .box { width: 84; }
+        DataTable { height: auto; max-height: 16; background: $background; }
+        DataTable > .datatable--header { background: $background; color: $muted; text-style: none; }
+    }
+    """
+
+    def __init__(self, live: str) -> None:
+        super().__init__()
+        self._live = live
+        self._runs: list[Manifest] = []
+
+    def compose(self) -> ComposeResult:
+        """A table, or a sentence when there is nothing to choose from."""
+        with Vertical(classes="box") as box:
+            box.border_title = "Earlier runs"
+            box.border_subtitle = "Enter open · r resume · Esc close"
+            yield Static(Content("Reading the runs."), id="note", classes="hint")
+            yield DataTable[Text](cursor_type="row", show_header=True, cell_padding=1)
+
+    def on_mount(self) -> None:
+        """Read the folder without holding up the screen."""
+        table = self.query_one(DataTable)
+        table.add_column(Text("run"))
+        table.add_column(Text("started"))
+        table.add_column(Text("rounds", justify="right"))
+        table.add_column(Text("state"))
+        self._read()
+
+    @work
+    async def _read(self) -> None:
+        self._runs = await asyncio.to_thread(list_runs)
+        table = self.query_one(DataTable)
+        for one in self._runs:
+            words = "● in progress" if one.run == self._live else WORDS[one.status]
+            started = time.strftime("%Y-%m-%d %H:%M", time.localtime(one.created))
+            rounds = Text(f"{one.completed} of {one.rounds}", justify="right")
+            table.add_row(Text(safe(one.run)), Text(started), rounds, Text(words))
+        note = self.query_one("#note", Static)
+        note.display = not self._runs
+        note.update(Content("There is no run in this folder yet. Press Esc, then s to start one."))
+        table.display = bool(self._runs)
+        table.focus()
+
+    def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
+        """Enter: put it on the screens."""
+        self.dismiss(("open", self._runs[event.cursor_row].run))
+
+    def action_resume(self) -> None:
+        """Go on with it, if it has rounds left."""
+        table = self.query_one(DataTable)
+        if not self._runs:
+            return
+        chosen = self._runs[table.cursor_row]
+        if chosen.completed < chosen.rounds and chosen.run != self._live:
+            self.dismiss(("resume", chosen.run))
+        else:
+            self.notify("This run has no rounds left to do.", severity="warning", markup=False)
