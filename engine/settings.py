@@ -14,6 +14,7 @@ This module imports no tensor library, so that both processes can use it.
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -24,7 +25,23 @@ from engine.errors import SettingsError
 
 Quantization = Literal["auto", "nf4", "none"]
 Device = Literal["auto", "cpu", "cuda"]
-Weighting = Literal["samples", "equal"]
+Weighting = Literal[
+    "agent",
+    "samples",
+    "equal",
+    "inverse_loss",
+    "loss_variance",
+    "fedlaw",
+    "median",
+    "trimmed_mean",
+    "krum",
+    "geometric_median",
+]
+CombineRule = Literal["exact", "factors", "stacked", "frozen_a", "alternate"]
+ServerOptimizer = Literal["fedavg", "fedavgm", "fedadam", "fedyogi"]
+Objective = Literal["fedavg", "fedprox", "scaffold"]
+Trust = Literal["hospitals", "coordinator", "fixed"]
+"""What each of these names means is told in `engine.choices`."""
 
 PositiveInt = Annotated[int, Meta(ge=1)]
 Fraction = Annotated[float, Meta(ge=0.0, lt=1.0)]
@@ -49,6 +66,8 @@ class LoraSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Scale of the update: the adapter adds (alpha / rank) · B·A."""
     dropout: Fraction = 0.05
     target_modules: Annotated[tuple[str, ...], Meta(min_length=1)] = ("q_proj", "v_proj")
+    hospital_ranks: dict[str, Annotated[int, Meta(ge=1, le=256)]] = {}
+    """Ranks of hospitals that train a smaller adapter than `rank`, by name; needs `exact` or `stacked`."""
 
 
 class TrainingSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -69,6 +88,10 @@ class TrainingSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Largest L2 norm of the gradient."""
     max_tokens: Annotated[int, Meta(ge=16, le=8192)] = 256
     """A longer pair is cut at its end."""
+    objective: Objective = "fedavg"
+    """What a hospital minimises: its own loss, or that with a correction for drifting away from the others."""
+    proximal: Annotated[float, Meta(ge=0, le=10)] = 0.01
+    """Weight mu of fedprox: mu / 2 times the squared distance from the round's start is added to the loss."""
 
 
 class DataSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -85,9 +108,27 @@ class DataSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class AggregationSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How much each hospital's update counts."""
+    """How much each hospital's update counts, and how updates become one adapter."""
 
     weighting: Weighting = "samples"
+    combine: CombineRule = "factors"
+    scale: Annotated[float, Meta(gt=0, le=10)] = 1.0
+    """Server step size: the weights are multiplied by it; what is missing to 1 (or too much) is the round's start adapter."""
+    stacked_rank: Annotated[int, Meta(ge=1, le=1024)] = 32
+    """Largest rank of the global adapter under `stacked`."""
+    norm_clip: Annotated[float, Meta(ge=0)] = 0.0
+    """An update longer than this many median lengths is shortened to it; 0 never."""
+    server_optimizer: ServerOptimizer = "fedavg"
+    server_learning_rate: Annotated[float, Meta(ge=0)] = 0.0
+    """Of fedavgm, fedadam and fedyogi; 0 takes the usual one: 1 for fedavgm, 0.01 for the other two."""
+    trust: Trust = "hospitals"
+    """Who evaluates candidates for `agent` and `fedlaw`."""
+    public_data: str = ""
+    """Folder with the coordinator's public validation pairs, as one partition; for `trust = "coordinator"` only."""
+    evaluation_share: Annotated[float, Meta(ge=0, le=10)] = 0.25
+    """Work that judging candidates may take, as a share of the round's training work."""
+    narrator: bool = False
+    """Let the base model retell the agent's reasons. It never decides anything."""
 
 
 class RunConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -107,6 +148,7 @@ DEMO = RunConfig(
     preset="demo",
     training=TrainingSettings(rounds=3, local_steps=10, batch_size=4, learning_rate=2e-3),
     data=DataSettings(validation_pairs=16),
+    aggregation=AggregationSettings(evaluation_share=1.0),  # with 40 pairs a round, a quarter would judge on a pair or two
 )
 REFERENCE = RunConfig(
     preset="reference",
@@ -154,10 +196,23 @@ def validated(table: dict[str, Any], *, where: str) -> RunConfig:
     return config
 
 
+_PLAIN_WORDS = {
+    "Object contains unknown field": "there is no setting",
+    "Invalid enum value": "not one of its choices:",
+    "`object`": "a section",
+    "`array`": "a list",
+    "`str`": "text",
+    "`int`": "a whole number",
+    "`float`": "a number",
+    "`bool`": "true or false",
+}
+
+
 def _in_words(complaint: str, where: str) -> SettingsError:
     """msgspec's complaint (`Expected `int` >= 1 - at `$.training.rounds``) as what is wrong at which setting."""
     what, _, path = complaint.partition(" - at `$.")
-    what = what.replace("Object contains unknown field", "there is no setting")
+    for theirs, ours in _PLAIN_WORDS.items():
+        what = what.replace(theirs, ours)
     place = ": ".join(part for part in (where, path.rstrip("`")) if part)
     return SettingsError(f"{what[:1].lower()}{what[1:]}.", where=place, hint="`fedmed-tui settings` lists every setting.")
 
@@ -165,6 +220,38 @@ def _in_words(complaint: str, where: str) -> SettingsError:
 def _check_across_fields(config: RunConfig, where: str) -> None:
     if len(set(config.data.hospitals)) != len(config.data.hospitals):
         raise SettingsError("a hospital is named twice in data.hospitals.", where=where, hint="Name each once.")
+    for complaint in _aggregation_complaints(config):
+        raise complaint
+
+
+def _aggregation_complaints(config: RunConfig) -> Iterator[SettingsError]:
+    """Settings that contradict each other. `exact` and `stacked` turn the basis of A and B every round."""
+    rules, turns = config.aggregation, config.aggregation.combine in ("exact", "stacked")
+    same_basis = "Set aggregation.combine to factors, frozen_a or alternate."
+    if rules.server_optimizer != "fedavg" and turns:
+        what = f"{rules.server_optimizer} remembers A and B, whose basis '{rules.combine}' turns every round."
+        yield SettingsError(what, where="aggregation.server_optimizer", hint=same_basis)
+    if config.training.objective == "scaffold" and turns:
+        what = f"scaffold remembers gradients of A and B, whose basis '{rules.combine}' turns every round."
+        yield SettingsError(what, where="training.objective", hint=same_basis)
+    if config.lora.hospital_ranks and not turns:
+        what = f"'{rules.combine}' cannot combine adapters of different ranks."
+        yield SettingsError(what, where="lora.hospital_ranks", hint="Set aggregation.combine to exact or stacked.")
+    if config.lora.hospital_ranks and rules.weighting in ("median", "trimmed_mean"):
+        what = f"{rules.weighting} compares number by number, which adapters of different ranks do not allow."
+        yield SettingsError(what, where="aggregation.weighting", hint="Choose another weighting.")
+    if any(rank > config.lora.rank for rank in config.lora.hospital_ranks.values()):
+        yield SettingsError(f"a hospital's rank is above lora.rank, {config.lora.rank}.", where="lora.hospital_ranks")
+    if rules.trust == "coordinator" and not rules.public_data:
+        yield SettingsError(
+            "the coordinator has no public pairs to evaluate on.",
+            where="aggregation.public_data",
+            hint="Name a folder with one partition, or let the hospitals evaluate.",
+        )
+    if rules.weighting == "fedlaw" and rules.trust == "fixed":
+        yield SettingsError(
+            "fedlaw learns its weights from evaluations.", where="aggregation.trust", hint="Choose who evaluates."
+        )
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

@@ -15,7 +15,7 @@ SCREEN = ("textual", "rich", "typer", "fedmed_tui", "screens")
 
 def modules_after(code: str) -> set[str]:
     """Top-level modules loaded in a fresh interpreter after running `code`."""
-    script = f"{code}\nimport sys; print('\\n'.join({{name.split('.')[0] for name in sys.modules}}))"
+    script = code + "\nimport sys; print(*{name.partition('.')[0] for name in sys.modules})"
     answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, check=True, timeout=120)
     return set(answer.stdout.split())
 

@@ -62,7 +62,9 @@ def _run_command(arguments: list[str]) -> int:
     try:
         code = app(arguments, prog_name="fedmed-tui", standalone_mode=False)
     except typer.TyperException as error:  # a wrong option, argument or value
-        print(f"Usage: {error.format_message().rstrip('.')}. See `fedmed-tui --help`.", file=sys.stderr)
+        message = error.format_message()
+        stop = "" if message.endswith((".", "?")) else "."
+        print(f"Usage: {message}{stop} See `fedmed-tui --help`.", file=sys.stderr)
         return BAD_INPUT
     except typer.Abort:
         return CANCELLED

@@ -86,7 +86,12 @@ class EngineSession:
             self._end(self._failed() if event.outcome == "failed" else event.outcome)
 
     def _engine_ended(self, ended: EngineExit) -> None:
-        self._end("cancelled" if self._interrupts else EngineError(ended.sentence, hint="Run `fedmed-tui doctor`."))
+        if self._interrupts:
+            self._end("cancelled")
+        else:
+            self._end(
+                failure_error(self._failure) if self._failure else EngineError(ended.sentence, hint="Run `fedmed-tui doctor`.")
+            )
 
     def _end(self, result: JobOutcome | Exception) -> None:
         if self._ended is None or self._ended.done():
