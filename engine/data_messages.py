@@ -118,6 +118,21 @@ class CheckOverlap(Command, frozen=True, kw_only=True):
     """Jaccard similarity from which two pairs count as near duplicates."""
     salt: str = ""
     """The secret that the hospitals share and the coordinator does not hold; empty makes a new one."""
+    sketches: tuple[str, ...] = ()
+    """Files that hospitals made with `SketchPairs`, to be compared instead of the folder."""
+
+
+class SketchPairs(Command, frozen=True, kw_only=True):
+    """Write one hospital's keyed hashes to a file, for a coordinator that looks for copies without seeing text.
+
+    Answered by one `SketchesWritten`.
+    """
+
+    job: str
+    folder: str = "sample"
+    hospital: str
+    salt: str
+    target: str
 
 
 class ScanPhi(Command, frozen=True, kw_only=True):
@@ -317,6 +332,15 @@ class OverlapMeasured(Event, frozen=True, kw_only=True):
     leaks: tuple[SplitLeak, ...]
     examples: tuple[NearPair, ...]
     seconds: float
+
+
+class SketchesWritten(Event, frozen=True, kw_only=True):
+    """A hospital's keyed hashes are in `file`."""
+
+    job: str
+    hospital: str
+    pairs: int
+    file: str
 
 
 class PhiFinding(Struct, frozen=True, kw_only=True):

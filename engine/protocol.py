@@ -42,6 +42,8 @@ from engine.data_messages import (
     RejectsFound,
     ReportData,
     ScanPhi,
+    SketchesWritten,
+    SketchPairs,
     SourceOptions,
     SourcePreviewed,
     SplitLeak,
@@ -139,6 +141,7 @@ AnyCommand = (
     | PartitionData
     | CompareHospitals
     | CheckOverlap
+    | SketchPairs
     | ScanPhi
     | ReportData
     | BrowsePairs
@@ -381,6 +384,7 @@ AnyEvent = (
     | ImportFinished
     | HospitalsCompared
     | OverlapMeasured
+    | SketchesWritten
     | PhiScanned
     | DataReported
     | PairsPage

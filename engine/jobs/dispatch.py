@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-from engine import locations
 from engine.jobs.context import Engine
-from engine.protocol import Chat, DescribeData, ImportData, LoadModel, ResumeRun, StartRun
+from engine.jobs.data import DataCommand, data_job
+from engine.protocol import BrowsePairs, Chat, CompareHospitals, DescribeData, LoadModel, PreviewSource, ResumeRun, StartRun
 from engine.scheduler import Job
 
-JobCommand = DescribeData | ImportData | LoadModel | StartRun | ResumeRun | Chat
-INTERACTIVE = (DescribeData, LoadModel, Chat)
+JobCommand = DataCommand | LoadModel | StartRun | ResumeRun | Chat
+INTERACTIVE = (BrowsePairs, CompareHospitals, DescribeData, PreviewSource, LoadModel, Chat)
 """Somebody waits for these: they go before training."""
 
 
 def job_for(engine: Engine, command: JobCommand) -> Job:
     """The generator that does what the command asks."""
     match command:
-        case DescribeData():
-            from engine.data.partition import describe
-
-            yield from describe(command.job, locations.data_folder(command.folder), command.examples)
-        case ImportData():
-            from engine.data.importing import import_data
-
-            yield from import_data(command)
         case LoadModel():
             from engine.jobs.model import ensure_bank
 
@@ -39,3 +31,5 @@ def job_for(engine: Engine, command: JobCommand) -> Job:
             from engine.jobs.chat import chat
 
             yield from chat(engine, command)
+        case _:
+            yield from data_job(command)

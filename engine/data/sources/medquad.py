@@ -2,8 +2,8 @@
 
 Its rules, so that everybody who imports the same archive gets the same pairs: white space is collapsed; " ?" and "? ?" at the
 end of a question become "?"; pairs without an answer, exact duplicates (the first stays) and answers under six words are left
-out; so are three kinds of answer that are no prose: phenotype tables, lists of links, and tables of contents. The pairs of documents
-without a focus count as one topic.
+out; so are three kinds of answer that are no prose: phenotype tables, lists of links, and tables of contents. The pairs of
+documents without a focus count as one topic.
 """
 
 from __future__ import annotations

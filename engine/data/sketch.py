@@ -1,0 +1,130 @@
+"""What a hospital may show of its pairs so that copies can be found: keyed hashes, never text.
+
+Each pair becomes a fingerprint (for exact copies) and a MinHash signature (for near ones, Broder 1997), both keyed with a salt
+that the hospitals share and the coordinator does not hold. Hash function and permutations are derived from the salt, so without
+it nobody can test whether a guessed text is in there. What stays visible to whoever holds the sketches: how many pairs there
+are, which are held out, and how alike any two of them are. A hospital that also got hold of another's sketches could test
+guesses, since it knows the salt: sketches go to the coordinator only. This is no private set intersection.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from datasketch import MinHash
+
+from engine.data.pairs import TRAIN, Pair
+from engine.data.store import unreadable
+from engine.errors import DataError
+
+PERMUTATIONS = 512
+"""Standard error of an estimated similarity of 0.8: 0.018."""
+SHINGLE = 3
+"""Words in a row that count as one feature."""
+FINGERPRINT_BYTES = 16
+BATCH = 200
+FORMAT = 1
+WORD = re.compile(r"\w+")
+
+
+@dataclass(frozen=True)
+class Sketches:
+    """The keyed hashes of one hospital's pairs, in the order of its pairs."""
+
+    hospital: str
+    fingerprints: np.ndarray
+    """(pairs, 16) uint8"""
+    signatures: np.ndarray
+    """(pairs, 512) uint32"""
+    held_out: np.ndarray
+    """(pairs,) bool: validation or test"""
+
+    def __len__(self) -> int:
+        return len(self.held_out)
+
+
+def normalised(pair: Pair) -> list[str]:
+    """The words that count: case, punctuation and white space make no difference."""
+    text = unicodedata.normalize("NFKC", f"{pair.question} {pair.answer}").casefold()
+    return WORD.findall(text)
+
+
+def shingles(words: Sequence[str]) -> set[str]:
+    """Every run of three words; a shorter text is one feature."""
+    if len(words) <= SHINGLE:
+        return {" ".join(words)}
+    return {" ".join(words[at : at + SHINGLE]) for at in range(len(words) - SHINGLE + 1)}
+
+
+def sketch(hospital: str, pairs: Sequence[Pair], salt: str) -> Iterator[int | Sketches]:
+    """Work through the pairs; yields how many are done, and at last the Sketches."""
+    key = hashlib.blake2b(salt.encode(), digest_size=32).digest()
+    empty = _empty_minhash(key)
+    fingerprints = np.zeros((len(pairs), FINGERPRINT_BYTES), np.uint8)
+    signatures = np.zeros((len(pairs), PERMUTATIONS), np.uint32)
+    for at, pair in enumerate(pairs):
+        words = normalised(pair)
+        digest = hmac.digest(key, " ".join(words).encode(), "sha256")[:FINGERPRINT_BYTES]
+        fingerprints[at] = np.frombuffer(digest, np.uint8)
+        minhash = empty.copy()
+        minhash.update_batch(shingles(words))
+        signatures[at] = minhash.hashvalues
+        if at % BATCH == 0:
+            yield at
+    yield Sketches(hospital, fingerprints, signatures, np.array([pair.split != TRAIN for pair in pairs], bool))
+
+
+def save(sketches: Sketches, path: Path) -> None:
+    """Write sketches as one file for the coordinator. Raises DataError when the disk refuses."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("wb") as file:
+            np.savez_compressed(
+                file,
+                format=np.array(FORMAT),
+                hospital=np.array(sketches.hospital),
+                fingerprints=sketches.fingerprints,
+                signatures=sketches.signatures,
+                held_out=sketches.held_out,
+            )
+    except OSError as error:
+        raise unreadable(path, error) from None
+
+
+def load(path: Path) -> Sketches:
+    """Read what `save` wrote. Raises DataError for anything else."""
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            sketches = Sketches(
+                str(stored["hospital"]), stored["fingerprints"], stored["signatures"], stored["held_out"].astype(bool)
+            )
+            sound = int(stored["format"]) == FORMAT and _sound(sketches)
+    except OSError as error:
+        raise unreadable(path, error) from None
+    except Exception:  # the library raises many kinds for a file that is not its own
+        sound = False
+    if not sound:
+        raise DataError("is not a file of sketches.", where=str(path), hint="Make it with `fedmed-tui data sketch`.")
+    return sketches
+
+
+def _sound(sketches: Sketches) -> bool:
+    pairs = len(sketches)
+    return sketches.fingerprints.shape == (pairs, FINGERPRINT_BYTES) and sketches.signatures.shape == (pairs, PERMUTATIONS)
+
+
+def _empty_minhash(key: bytes) -> MinHash:
+    """A MinHash whose hash function and permutations only holders of the key know."""
+
+    def keyed(shingle: str) -> int:
+        return int.from_bytes(hashlib.blake2b(shingle.encode(), key=key, digest_size=4).digest(), "big")
+
+    seed = int.from_bytes(hmac.digest(key, b"permutations", "sha256")[:4], "big")
+    return MinHash(num_perm=PERMUTATIONS, seed=seed, hashfunc=keyed, scheme="affine32")
