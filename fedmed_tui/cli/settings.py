@@ -44,13 +44,19 @@ def _setting(owner: type[msgspec.Struct], field: msgspec.structs.FieldInfo, valu
     meaning = _docstrings(owner).get(field.name)
     if meaning:
         yield f"# {' '.join(meaning.split())}"
-    line = tomli_w.dumps({field.name: msgspec.to_builtins(value)}).strip()
-    yield f"{_on_one_line(line):<38}  # {describe_type(msgspec.inspect.type_info(field.type))}"
+    line = f"{field.name} = {_toml(msgspec.to_builtins(value))}"
+    yield f"{line:<38}  # {describe_type(msgspec.inspect.type_info(field.type))}"
 
 
-def _on_one_line(toml: str) -> str:
-    """tomli_w spreads an array over lines."""
-    return " ".join(toml.split()).replace("[ ", "[").replace(", ]", "]").replace(",]", "]")
+def _toml(value: Any) -> str:
+    """A value on one line; tomli_w would spread arrays and tables."""
+    match value:
+        case list() | tuple():
+            return f"[{', '.join(_toml(item) for item in value)}]"
+        case dict():
+            return f"{{{', '.join(f'{_toml(key)} = {_toml(item)}' for key, item in value.items())}}}"
+        case _:
+            return tomli_w.dumps({"value": value}).strip().removeprefix("value = ")
 
 
 def describe_type(kind: msgspec.inspect.Type) -> str:
@@ -64,6 +70,8 @@ def describe_type(kind: msgspec.inspect.Type) -> str:
             return " ".join([word, *(f"{sign} {bound:.12g}" for sign, bound in bounds if bound is not None)])
         case msgspec.inspect.VarTupleType(item_type=item):
             return f"list of {describe_type(item)}"
+        case msgspec.inspect.DictType(value_type=item):
+            return f"table of name = {describe_type(item)}"
         case msgspec.inspect.StrType():
             return "text"
         case msgspec.inspect.BoolType():

@@ -1,0 +1,79 @@
+"""`fedmed-tui chat`, with a real engine and a tiny model."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from engine.protocol import ChatFinished, decode_event
+from fedmed_tui.cli import DONE, main
+from fedmed_tui.cli.chat import choose_adapter
+from fedmed_tui.cli.output import printable
+from fedmed_tui.disclaimer import DISCLAIMER
+from tests.cli.helpers import TRAINED, edit_json
+
+QUESTION = "What are symptoms of diabetes?"
+
+
+def test_one_question_gets_one_answer_with_the_disclaimer(trained_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code = main(["chat", "--hospital", "B", "--query", QUESTION])
+
+    output = capsys.readouterr()
+    answer = output.out.removesuffix(f"\n\n{DISCLAIMER}\n\n")
+    assert code == DONE
+    assert answer.strip()
+    assert answer != output.out
+    assert "tokens/s" in output.err
+
+
+def test_piped_questions_are_answered_line_by_line(
+    trained_run: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{QUESTION}\n\n{QUESTION}\n"))
+
+    main(["chat", "--run", TRAINED])
+
+    first, second = capsys.readouterr().out.removesuffix("\n").split(f"\n\n{DISCLAIMER}\n")[:2]
+    assert first == second.removeprefix("\n")  # greedy, and the second does not know of the first
+
+
+def test_json_output_is_events_and_the_disclaimer_stays_beside_it(trained_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["chat", "--run", TRAINED, "--query", QUESTION, "--json"])
+
+    output = capsys.readouterr()
+    events = [decode_event(line.encode()).event for line in output.out.splitlines()]
+    assert [event.adapter for event in events if isinstance(event, ChatFinished)] == ["global"]
+    assert DISCLAIMER in output.err
+
+
+def test_without_a_run_named_the_latest_with_adapters_is_used(trained_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    newer = trained_run.parent / "newer-without-adapters"
+    newer.mkdir()
+    shutil.copy(trained_run / "manifest.json", newer)
+    edit_json(newer / "manifest.json", lambda manifest: manifest.update(run=newer.name, created=2e9))
+
+    adapter, run, _ = choose_adapter("B", "")
+
+    assert (adapter, run) == ("B", TRAINED)
+    assert TRAINED in capsys.readouterr().err
+
+
+def test_before_the_first_run_the_base_model_answers_and_a_note_says_so(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    adapter, run, _ = choose_adapter("B", "")
+
+    assert (adapter, run) == ("base", "")
+    assert "untrained base model" in capsys.readouterr().err
+
+
+def test_the_base_model_of_the_run_is_the_one_that_is_loaded(trained_run: Path, tiny_model: Path) -> None:
+    _, _, config = choose_adapter("base", TRAINED)
+
+    assert config.model.source == os.fspath(tiny_model)
+
+
+def test_a_terminal_never_obeys_what_a_model_writes() -> None:
+    assert printable("a\x1b[2J\x07b\n\tc\x9bd") == "a[2Jb\n\tcd"
