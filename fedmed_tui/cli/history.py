@@ -60,6 +60,7 @@ def replay(
     if state.rounds:
         print()
         _print_table(_rounds_table(state))
+        print("Loss: validation loss of the global adapter at each hospital, in nats per answer token.")
 
 
 def export(
@@ -84,8 +85,6 @@ def _rounds_table(state: RunState) -> Table:
         weights = [hospital.weight.weight if (hospital := at.hospitals.get(name)) and hospital.weight else None for name in names]
         cells = [_decimal(value, 3) for value in (*losses, macro.get(number))] + [_decimal(value, 2) for value in weights]
         _add_row(table, str(number) if number else "base", *cells)
-    table.caption = "Loss: validation loss of the global adapter at each hospital, nats per answer token."
-    table.caption_justify = "left"
     return table
 
 

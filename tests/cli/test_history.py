@@ -49,7 +49,7 @@ def test_replay_tells_the_feed_and_the_rounds(trained_run: Path, capsys: pytest.
     told = capsys.readouterr().out
     state = runs.load_state(TRAINED)
     assert "Round 2 closed" in told
-    assert f"{state.loss_series('B')[2]:.3f}" in told.splitlines()[-2]  # the table's last row, above its caption
+    assert f"{state.loss_series('B')[2]:.3f}" in told.splitlines()[-2]  # the table's last row, above its legend
 
 
 def test_replay_as_json_is_the_record_itself(trained_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
