@@ -15,6 +15,19 @@ from typing import Literal, TypeVar
 import msgspec
 from msgspec import Struct
 
+from engine.chat_messages import (
+    SYSTEM_PROMPT,
+    Asking,
+    Chat,
+    ChatFinished,
+    ChatText,
+    ChatTurn,
+    Compare,
+    Guarded,
+    ReferenceScored,
+    Role,
+    RouterHinted,
+)
 from engine.data_messages import (
     LENGTH_BIN,
     BrowsedPair,
@@ -62,7 +75,6 @@ BASE = "base"
 
 Outcome = Literal["done", "cancelled", "failed"]
 Stage = Literal["base", "local", "global"]
-Role = Literal["system", "user", "assistant"]
 
 
 # --- commands: screen → engine -------------------------------------------------------------------------------------------------
@@ -98,31 +110,6 @@ class ResumeRun(Command, frozen=True, kw_only=True):
     run: str
 
 
-class ChatTurn(Struct, frozen=True, kw_only=True):
-    """One message of a conversation."""
-
-    role: Role
-    text: str
-
-
-class Chat(Command, frozen=True, kw_only=True):
-    """Answer the last user turn with one adapter, streamed as `ChatText`."""
-
-    job: str
-    adapter: str
-    """`base`, `global`, or a hospital's name."""
-    turns: tuple[ChatTurn, ...]
-    run: str = ""
-    """The run whose adapters are meant; empty is the run in progress, or base alone."""
-    config: RunConfig = RunConfig()
-    """Which base model to load when none is loaded yet."""
-    max_tokens: int = 200
-    temperature: float = 0.0
-    """0 is greedy."""
-    top_p: float = 0.95
-    seed: int = 0
-
-
 class Cancel(Command, frozen=True, kw_only=True):
     """Stop a job at its next micro-step, token or item."""
 
@@ -149,6 +136,7 @@ AnyCommand = (
     | StartRun
     | ResumeRun
     | Chat
+    | Compare
     | Cancel
     | Shutdown
 )
@@ -319,26 +307,6 @@ class RunFinished(Event, frozen=True, kw_only=True):
     """Time in rounds, all sessions together."""
 
 
-class ChatText(Event, frozen=True, kw_only=True):
-    """The next piece of an answer."""
-
-    job: str
-    text: str
-
-
-class ChatFinished(Event, frozen=True, kw_only=True):
-    """The answer is complete, or was stopped."""
-
-    job: str
-    adapter: str
-    tokens: int
-    first_token_seconds: float
-    seconds: float
-    stopped: bool
-    note: str = ""
-    """Something the reader should know, e.g. that the adapter has not been trained yet."""
-
-
 class Failure(Event, frozen=True, kw_only=True):
     """Something went wrong; the engine is still up."""
 
@@ -397,8 +365,11 @@ AnyEvent = (
     | Aggregated
     | RoundFinished
     | RunFinished
+    | Guarded
     | ChatText
     | ChatFinished
+    | ReferenceScored
+    | RouterHinted
     | Failure
     | JobFinished
 )
