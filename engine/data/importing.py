@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
 
@@ -147,13 +147,15 @@ def _write(
 ) -> Iterator[DataEvent]:
     found: Counter[str] = Counter()
     if command.options.deidentify:
-        pairs = yield from _without_phi(command.job, pairs, found)
+        from engine.data.phi.scan import deidentified  # its libraries take seconds to load
+
+        pairs = yield from deidentified(command.job, pairs, found)
     target = locations.data_folder(command.target)
     partitions = _by_hospital(with_splits(pairs, command.options.seed))
     digest = reading.source.digest()
     with store.replacing(target) as fresh:
         for done, (hospital, own) in enumerate(partitions.items(), start=1):
-            manifest = _manifest(reading, own, command.options, how, digest, bool(found))
+            manifest = _manifest(reading, own, command.options, how, digest)
             store.write_partition(fresh / f"{store.PREFIX}{hospital}", own, manifest)
             yield Progress(job=command.job, what="writing partitions", done=done, total=len(partitions))
         if reading.rejects:
@@ -176,18 +178,6 @@ def _write(
     )
 
 
-def _without_phi(job: str, pairs: Sequence[Pair], found: Counter[str]) -> Generator[Progress, None, list[Pair]]:
-    """The pairs with identifying text replaced; what was replaced is counted in `found`."""
-    from engine.data.phi import Detector, deidentified  # its libraries take a second to load
-
-    detector = Detector()
-    clean = []
-    for done, pair in enumerate(pairs, start=1):
-        clean.append(deidentified(pair, detector, found))
-        yield Progress(job=job, what="replacing identifying text", done=done, total=len(pairs))
-    return clean
-
-
 def _by_hospital(pairs: Sequence[Pair]) -> dict[str, list[Pair]]:
     partitions: dict[str, list[Pair]] = {name: [] for name in sorted({pair.hospital for pair in pairs})}
     for pair in pairs:
@@ -195,9 +185,7 @@ def _by_hospital(pairs: Sequence[Pair]) -> dict[str, list[Pair]]:
     return partitions
 
 
-def _manifest(
-    reading: Reading, pairs: Sequence[Pair], options: SourceOptions, how: str, digest: str, deidentified: bool
-) -> store.Manifest:
+def _manifest(reading: Reading, pairs: Sequence[Pair], options: SourceOptions, how: str, digest: str) -> store.Manifest:
     return store.Manifest(
         hospital=pairs[0].hospital,
         source=reading.source.name,

@@ -67,7 +67,7 @@ def data_job(command: DataCommand) -> Job:  # noqa: C901 one case a command, not
 
             yield from report(command)
         case ScanPhi():
-            from engine.data.phi import scan
+            from engine.data.phi.scan import scan
 
             yield from scan(command)
         case SketchPairs():

@@ -1,0 +1,1 @@
+"""Identifying text (protected health information): what it looks like, how it is found, counted and replaced."""
