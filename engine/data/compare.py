@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from scipy.spatial.distance import jensenshannon
 
-from engine.data.pairs import Pair
+from engine.data.pairs import Pair, topic_counts
 from engine.data.partition import list_hospitals, read_partition
 from engine.protocol import HospitalCharacter, HospitalsCompared, Progress
 
@@ -76,7 +76,7 @@ def topic_divergence(topics: Sequence[Mapping[str, int]]) -> float:
 
 
 def _measure(pairs: list[Pair]) -> _Hospital:
-    topics = Counter(pair.topic.lower() for pair in pairs)
+    topics = Counter({topic.lower(): count for topic, count in topic_counts(pairs).items()})
     words = frozenset(WORD.findall(" ".join(f"{pair.question} {pair.answer}" for pair in pairs).lower()))
     low, quarter, middle, three_quarters, high = np.percentile([len(pair.answer.split()) for pair in pairs], PERCENTILES)
     character = HospitalCharacter(

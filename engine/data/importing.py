@@ -11,7 +11,7 @@ from hashlib import sha256
 from engine import locations
 from engine.data import store
 from engine.data.mapping import hospital_name
-from engine.data.pairs import SPLITS, Pair
+from engine.data.pairs import SPLITS, Pair, topic_counts
 from engine.data.partition import summarize
 from engine.data.reading import Reading, read_pairs
 from engine.data.sources.base import Select
@@ -195,7 +195,7 @@ def _manifest(reading: Reading, pairs: Sequence[Pair], options: SourceOptions, h
         partition=how,
         deidentified=options.deidentify,
         pairs={split: sum(pair.split == split for pair in pairs) for split in SPLITS},
-        topics=len({pair.topic for pair in pairs}),
+        topics=len(topic_counts(pairs)),
         tokens=count_tokens(pairs),
         split_rule=RULE,
         seed=options.seed,

@@ -120,11 +120,11 @@ def to_pair(record: Mapping[str, Any], mapping: FieldMapping, hospital_field: st
 
 
 def hospital_name(value: str) -> str:
-    """A value of the hospital field as a name that can be a folder: `St. Mary's` becomes `St.-Mary-s`."""
+    """A value of the hospital field as a name that can be a folder: `St. Mary's` becomes `St.-Marys`."""
     value = value.removeprefix("hospital_")
     if HOSPITAL_NAME.fullmatch(value):
         return value
-    plain = unicodedata.normalize("NFKD", value).encode("ascii", "ignore").decode()
+    plain = unicodedata.normalize("NFKD", value).encode("ascii", "ignore").decode().replace("'", "")
     name = re.sub(r"[^A-Za-z0-9._]+", "-", plain).strip("-._")
     if name and len(name) <= 40:
         return name

@@ -6,7 +6,8 @@ Field names here are the names on disk, in JSON lines and in Parquet alike.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 
 from engine.errors import DataError
@@ -71,3 +72,9 @@ def _text(record: Mapping[str, object], name: str, where: str) -> str:
     if not isinstance(value, str):
         raise DataError(f"the field '{name}' is not text.", where=where, hint="Put it in quotes.")
     return value.strip()
+
+
+def topic_counts(pairs: Iterable[Pair]) -> Counter[str]:
+    """Pairs by topic, spelled as it first appears; topics that differ only in case are one."""
+    spelled: dict[str, str] = {}
+    return Counter(spelled.setdefault(pair.topic.lower(), pair.topic) for pair in pairs if pair.topic)

@@ -11,8 +11,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from engine import locations
 from engine.data import store
-from engine.data.pairs import HOSPITAL_NAME, TEST, TRAIN, VALIDATION, Pair, pair_from_record
+from engine.data.pairs import HOSPITAL_NAME, TEST, TRAIN, VALIDATION, Pair, pair_from_record, topic_counts
 from engine.data.tokens import count_tokens
 from engine.errors import DataError
 from engine.protocol import LENGTH_BIN, PairExample, PartitionDescribed
@@ -54,10 +55,11 @@ def summarize(job: str, folder: Path, pairs: list[Pair], examples: int) -> Parti
     """The numbers of one hospital's pairs (at least one), and where they came from."""
     hospital = pairs[0].hospital
     splits = Counter(pair.split for pair in pairs)
-    topics = Counter(pair.topic for pair in pairs if pair.topic)
+    topics = topic_counts(pairs)
     words = [len(pair.answer.split()) for pair in pairs]
     own = folder / f"{PREFIX}{hospital}"
     manifest = store.read_manifest(own) if own.is_dir() else None
+    source, licence = (manifest.source, manifest.licence) if manifest else _origin(folder)
     shown = [pair for pair in pairs if pair.split == TRAIN][:examples]
     return PartitionDescribed(
         job=job,
@@ -75,9 +77,15 @@ def summarize(job: str, folder: Path, pairs: list[Pair], examples: int) -> Parti
         ),
         tokens=(manifest.tokens if manifest else 0) or count_tokens(pairs),
         answer_lengths=_histogram(words),
-        source=manifest.source if manifest else "",
-        licence=manifest.licence if manifest else "",
+        source=source,
+        licence=licence,
     )
+
+
+def _origin(folder: Path) -> tuple[str, str]:
+    """Source and licence of partitions without a manifest: only those of the sample corpus are known."""
+    is_sample = (folder / "README.md").is_file() and folder == locations.sample_folder()
+    return ("written for this project", "Apache-2.0") if is_sample else ("", "")
 
 
 def _histogram(words: list[int]) -> tuple[int, ...]:
