@@ -12,6 +12,8 @@ from msgspec import Struct, field
 from engine.messages import Command, Event
 
 Strategy = Literal["natural", "dirichlet", "iid", "quantity"]
+REFERENCE_SIZES = {"A": 4520, "B": 2521, "C": 2959}
+"""Pairs per hospital of the reference configuration, out of MedQuAD."""
 LENGTH_BIN = 20
 """Words per bar of a length histogram."""
 
@@ -247,6 +249,9 @@ class ImportFinished(Event, frozen=True, kw_only=True):
     job: str
     source: str
     kind: str
+    mapping: FieldMapping
+    """How the fields were understood."""
+    hospital_field: str
     target: str
     rows: int
     kept: int

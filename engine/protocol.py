@@ -30,6 +30,7 @@ from engine.chat_messages import (
 )
 from engine.data_messages import (
     LENGTH_BIN,
+    REFERENCE_SIZES,
     BrowsedPair,
     BrowsePairs,
     CheckOverlap,

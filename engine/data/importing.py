@@ -166,6 +166,8 @@ def _write(
         job=command.job,
         source=command.source,
         kind=reading.source.kind,
+        mapping=reading.mapping,
+        hospital_field=reading.hospital_field,
         target=str(target),
         rows=reading.rows,
         kept=len(pairs),

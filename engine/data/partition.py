@@ -84,7 +84,7 @@ def summarize(job: str, folder: Path, pairs: list[Pair], examples: int) -> Parti
 
 def _origin(folder: Path) -> tuple[str, str]:
     """Source and licence of partitions without a manifest: only those of the sample corpus are known."""
-    is_sample = (folder / "README.md").is_file() and folder == locations.sample_folder()
+    is_sample = folder.name == "sample" and folder == locations.sample_folder()
     return ("written for this project", "Apache-2.0") if is_sample else ("", "")
 
 

@@ -8,6 +8,7 @@ import typer
 
 from fedmed_tui import __version__
 from fedmed_tui.cli.chat import chat
+from fedmed_tui.cli.data import data_app
 from fedmed_tui.cli.doctor import doctor
 from fedmed_tui.cli.history import export, replay, runs
 from fedmed_tui.cli.model import model_app
@@ -44,4 +45,5 @@ app.command()(replay)
 app.command()(export)
 app.command()(settings)
 app.command()(doctor)
+app.add_typer(data_app, name="data")
 app.add_typer(model_app, name="model")

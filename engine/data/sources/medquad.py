@@ -39,7 +39,6 @@ HOSPITAL_OF = {
     "NINDS": "C",
 }
 """Rare and genetic disease, general practice and community health, specialists: by the site that wrote the answer."""
-REFERENCE_SIZES = {"A": 4520, "B": 2521, "C": 2959}
 MIN_WORDS = 6
 _PHENOTYPES = re.compile("The Human Phenotype Ontology provides the following list of signs and symptoms")
 _LINKS = re.compile("These resources address the diagnosis or management")
