@@ -76,5 +76,6 @@ def _open_dashboard() -> int:
         raise FedMedError("the dashboard needs a terminal.", hint="`fedmed-tui --help` lists what works without one.")
     from fedmed_tui.app import FedMedApp
 
-    FedMedApp().run()
-    return DONE
+    app = FedMedApp()
+    app.run()
+    return app.return_code or DONE
