@@ -15,6 +15,18 @@ from typing import Literal, TypeVar
 import msgspec
 from msgspec import Struct
 
+from engine.aggregation_messages import (
+    Aggregated,
+    Candidate,
+    HospitalWeight,
+    JudgingCost,
+    Reason,
+    SliceUse,
+    Transfer,
+    WhatIf,
+    WhatIfEvaluated,
+    WhatIfLoss,
+)
 from engine.chat_messages import (
     SYSTEM_PROMPT,
     Asking,
@@ -136,6 +148,7 @@ AnyCommand = (
     | LoadModel
     | StartRun
     | ResumeRun
+    | WhatIf
     | Chat
     | Compare
     | Cancel
@@ -264,26 +277,6 @@ class Evaluated(Event, frozen=True, kw_only=True):
     tokens: int
 
 
-class HospitalWeight(Struct, frozen=True, kw_only=True):
-    """How much one hospital's update counts in a round."""
-
-    hospital: str
-    pairs: int
-    sample_share: float
-    """Its share of the pairs of all hospitals in the round."""
-    weight: float
-
-
-class Aggregated(Event, frozen=True, kw_only=True):
-    """The coordinator combined the updates into the next global adapter."""
-
-    round: int
-    weighting: str
-    combine: str
-    weights: tuple[HospitalWeight, ...]
-    reason: str
-
-
 class RoundFinished(Event, frozen=True, kw_only=True):
     """The round's global adapter is safely on disk."""
 
@@ -364,6 +357,7 @@ AnyEvent = (
     | UpdateReceived
     | Evaluated
     | Aggregated
+    | WhatIfEvaluated
     | RoundFinished
     | RunFinished
     | Guarded

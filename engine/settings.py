@@ -110,8 +110,8 @@ class DataSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 class AggregationSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How much each hospital's update counts, and how updates become one adapter."""
 
-    weighting: Weighting = "samples"
-    combine: CombineRule = "factors"
+    weighting: Weighting = "agent"
+    combine: CombineRule = "exact"
     scale: Annotated[float, Meta(gt=0, le=10)] = 1.0
     """Server step size: the weights are multiplied by it; what is missing to 1 (or too much) is the round's start adapter."""
     stacked_rank: Annotated[int, Meta(ge=1, le=1024)] = 32

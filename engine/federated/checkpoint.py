@@ -4,7 +4,8 @@
       manifest.json                      what the run is and how far it came
       events.jsonl                       its events, one line each
       rounds/001/global.safetensors      the global adapter after round 1
-      rounds/001/state.json              its checksum, the settings' hash, seconds spent
+      rounds/001/state.json              its checksum, the settings' hash, seconds spent, the aggregator's memory
+      rounds/001/carried.safetensors     tensors that the next round needs besides, if any (server optimizer, scaffold)
       global/  hospital_A/final/ …       PEFT folders of the newest round
 
 A round counts as done once `rounds/NNN` exists: it is prepared under another name and renamed as a whole.
@@ -17,14 +18,17 @@ import json
 import os
 import shutil
 import time
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 import filelock
 import msgspec
 
 from engine import locations
+from engine.aggregation.memory import Memory
 from engine.errors import ModelError, RunError
 from engine.files import disk_error, sync_folder, write_atomically
 from engine.model.adapters import Adapter, from_bytes, to_bytes
@@ -33,6 +37,7 @@ from engine.settings import RunConfig
 from engine.version import __version__
 
 SCHEMA = 1
+CARRIED = "carried.safetensors"
 
 
 class Manifest(msgspec.Struct, kw_only=True):
@@ -63,6 +68,10 @@ class RoundState(msgspec.Struct, kw_only=True):
     seconds: float
     """Time in rounds so far, all sessions together."""
     weights: dict[str, float]
+    memory: Memory = Memory()
+    """What the aggregator carries to the next round."""
+    carried_sha256: str = ""
+    """Of carried.safetensors; empty when there is none."""
     schema: int = SCHEMA
 
 
@@ -72,10 +81,11 @@ class Checkpoint:
 
     adapter: Adapter
     state: RoundState
+    carried: dict[str, Adapter] = field(default_factory=dict)
 
 
 class RunFolder:
-    """One run's folder, locked to this process until `close`."""
+    """One run's folder, locked to this process until the `with` block ends."""
 
     def __init__(self, run: str) -> None:
         """Lock the folder. Raises RunError when another engine works on this run or the disk refuses."""
@@ -92,8 +102,10 @@ class RunFolder:
         except OSError as error:
             raise disk_error(self.path, error) from None
 
-    def close(self) -> None:
-        """Give the lock back."""
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         self._lock.release()
 
     # --- manifest --------------------------------------------------------------------------------------------------------------
@@ -112,8 +124,8 @@ class RunFolder:
 
     # --- rounds ----------------------------------------------------------------------------------------------------------------
 
-    def save_round(self, adapter: Adapter, state: RoundState) -> None:
-        """Commit a round."""
+    def save_round(self, adapter: Adapter, state: RoundState, carried: Mapping[str, Adapter] | None = None) -> None:
+        """Commit a round. `carried` are named sets of tensors that the next round needs besides the adapter."""
         final = self._round_folder(state.round)
         work = final.with_name(f".{final.name}.partial")
         try:
@@ -122,6 +134,10 @@ class RunFolder:
         except OSError as error:
             raise disk_error(work, error) from None
         write_atomically(work / "global.safetensors", to_bytes(adapter))
+        if carried:
+            data = to_bytes(_flat(carried))
+            state = msgspec.structs.replace(state, carried_sha256=hashlib.sha256(data).hexdigest())
+            write_atomically(work / CARRIED, data)
         write_atomically(work / "state.json", msgspec.json.format(msgspec.json.encode(state), indent=2))
         shutil.rmtree(final, ignore_errors=True)
         work.rename(final)
@@ -155,11 +171,28 @@ def read_round(folder: Path) -> Checkpoint:
     try:
         state = msgspec.json.decode((folder / "state.json").read_bytes(), type=RoundState)
         data = (folder / "global.safetensors").read_bytes()
+        extra = (folder / CARRIED).read_bytes() if state.carried_sha256 else b""
     except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
         raise RunError(f"cannot be read: {error}", where=str(folder)) from None
     if hashlib.sha256(data).hexdigest() != state.sha256:
         raise RunError("its checksum does not match", where=str(folder))
-    return Checkpoint(adapter=from_bytes(data, where=str(folder)), state=state)
+    if extra and hashlib.sha256(extra).hexdigest() != state.carried_sha256:
+        raise RunError("the checksum of its carried tensors does not match", where=str(folder))
+    carried = _nested(from_bytes(extra, where=str(folder))) if extra else {}
+    return Checkpoint(adapter=from_bytes(data, where=str(folder)), state=state, carried=carried)
+
+
+def _flat(carried: Mapping[str, Adapter]) -> Adapter:
+    """`{set: {tensor: …}}` as `{set|tensor: …}`."""
+    return {f"{kind}|{name}": tensor for kind, adapter in carried.items() for name, tensor in adapter.items()}
+
+
+def _nested(flat: Adapter) -> dict[str, Adapter]:
+    carried: dict[str, Adapter] = {}
+    for key, tensor in flat.items():
+        kind, _, name = key.partition("|")
+        carried.setdefault(kind, {})[name] = tensor
+    return carried
 
 
 def read_manifest(folder: Path) -> Manifest:

@@ -10,18 +10,19 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import fmean
 
-from engine.aggregation.combine import factors
-from engine.aggregation.weighting import REASONS, WEIGHTINGS, describe
+from engine.aggregation.aggregator import Aggregation, Aggregator, Round
+from engine.aggregation.assignment import assignment, controls
+from engine.aggregation.memory import Memory
+from engine.errors import ModelError
 from engine.federated.checkpoint import Manifest, RoundState, RunFolder, settings_hash
 from engine.federated.transport import Transport
-from engine.federated.update import Evaluation, Update
+from engine.federated.update import Assignment, Evaluation, Update
 from engine.model.adapters import Adapter, AdapterBank, size_of, slot, to_bytes
 from engine.protocol import (
     GLOBAL,
-    Aggregated,
     AnyEvent,
     Evaluated,
     RoundFinished,
@@ -42,19 +43,30 @@ class Position:
     macro_loss: float | None = None
     """Mean over hospitals of the validation loss with this adapter; None when it was never measured."""
     seconds: float = 0.0
+    memory: Memory = field(default_factory=Memory)
+    """What the aggregator remembers."""
+    carried: dict[str, Adapter] = field(default_factory=dict)
+    """Tensors that it remembers: the server optimizer's moments, scaffold's control variates."""
 
 
 class Coordinator:
     """Runs rounds over a transport and keeps the run folder up to date."""
 
     def __init__(
-        self, transport: Transport, bank: AdapterBank, folder: RunFolder, manifest: Manifest, position: Position
+        self,
+        transport: Transport,
+        bank: AdapterBank,
+        folder: RunFolder,
+        manifest: Manifest,
+        position: Position,
+        aggregator: Aggregator,
     ) -> None:
         self._transport = transport
         self._bank = bank
         self._folder = folder
         self._manifest = manifest
         self._config = manifest.config
+        self._aggregator = aggregator
         self.hospitals = transport.hospitals()
         self.position = position
 
@@ -75,43 +87,60 @@ class Coordinator:
         self.position.macro_loss = yield from self._evaluate(0, same, "base")
 
     def _round(self, number: int) -> Rounds:
-        started, rounds = time.monotonic(), self._config.training.rounds
+        started, rounds, position = time.monotonic(), self._config.training.rounds, self.position
         yield RoundStarted(round=number, rounds=rounds)
-        updates = yield from self._collect(number)
-        yield from self._evaluate(number, {update.hospital: update.adapter for update in updates}, "local")
-        weights = WEIGHTINGS[self._config.aggregation.weighting](updates)
-        adapter = factors(updates, weights)
-        yield self._aggregated(number, updates, weights)
-        before = self.position.macro_loss
-        assert before is not None
-        after = yield from self._evaluate(number, dict.fromkeys(self._names, adapter), "global")
+        task = assignment(self._config, number, position.adapter, position.carried, self._bank.initial)
+        given = yield from self._collect(task)
+        usable = {update.hospital: update.adapter for update in given.updates if update.hospital not in given.unusable}
+        yield from self._evaluate(number, usable, "local")
+        result = yield from self._aggregator.aggregate(given, position.memory, position.carried)
+        yield result.event
+        after = yield from self._evaluate(number, dict.fromkeys(self._names, result.adapter), "global")
         seconds = time.monotonic() - started
-        finished = RoundFinished(round=number, rounds=rounds, before=before, after=after, seconds=seconds)
-        self.position = Position(adapter=adapter, completed=number, macro_loss=after, seconds=self.position.seconds + seconds)
-        self._save(updates, weights, finished)
+        assert position.macro_loss is not None
+        finished = RoundFinished(round=number, rounds=rounds, before=position.macro_loss, after=after, seconds=seconds)
+        self.position = Position(
+            adapter=result.adapter,
+            completed=number,
+            macro_loss=after,
+            seconds=position.seconds + seconds,
+            memory=result.memory,
+            carried=result.moments | controls(given.updates),
+        )
+        self._save(usable, result, finished)
         yield finished
 
-    def _collect(self, number: int) -> Generator[AnyEvent | None, None, list[Update]]:
-        updates = []
-        for item in self._transport.train(number, self.position.adapter):
+    def _collect(self, task: Assignment) -> Generator[AnyEvent | None, None, Round]:
+        """Every hospital's update; those that do not fit the model or are not finite are set aside with the reason."""
+        updates, unusable = [], {}
+        for item in self._transport.train(task):
             if not isinstance(item, Update):
                 yield item
                 continue
-            self._bank.check(item.adapter, where=f"update of hospital {item.hospital}")
-            self._bank.put(slot(item.hospital), item.adapter)  # so that its model can be chatted with at once
             updates.append(item)
+            try:
+                self._bank.check(item.adapter, where=f"update of hospital {item.hospital}")
+                self._bank.put(slot(item.hospital), item.adapter)  # so that its model can be chatted with at once
+            except ModelError as error:
+                unusable[item.hospital] = error.message.rstrip(".")
             yield UpdateReceived(
-                round=number,
+                round=task.round,
                 hospital=item.hospital,
                 pairs=item.pairs,
                 steps=item.steps,
                 loss=item.loss,
                 variance=item.variance,
-                bytes=size_of(item.adapter),
+                bytes=_sent_bytes(item, task),
                 tokens=item.tokens,
                 seconds=item.seconds,
             )
-        return sorted(updates, key=lambda update: update.hospital)
+        return Round(
+            number=task.round,
+            start=task.start,
+            updates=sorted(updates, key=lambda update: update.hospital),
+            held=task.held,
+            unusable=unusable,
+        )
 
     def _evaluate(self, number: int, adapters: Mapping[str, Adapter], stage: Stage) -> Generator[AnyEvent | None, None, float]:
         """Evaluate everywhere; returns the mean over hospitals."""
@@ -126,20 +155,10 @@ class Coordinator:
             )
         return fmean(losses)
 
-    def _aggregated(self, number: int, updates: list[Update], weights: dict[str, float]) -> Aggregated:
-        weighting = self._config.aggregation.weighting
-        return Aggregated(
-            round=number,
-            weighting=weighting,
-            combine="factors",
-            weights=describe(updates, weights),
-            reason=REASONS[weighting],
-        )
-
-    def _save(self, updates: list[Update], weights: dict[str, float], finished: RoundFinished) -> None:
+    def _save(self, usable: Mapping[str, Adapter], result: Aggregation, finished: RoundFinished) -> None:
         position = self.position
-        for update in updates:
-            self._bank.save(update.adapter, self._folder.adapter_folder(update.hospital))
+        for hospital, adapter in usable.items():
+            self._bank.save(adapter, self._folder.adapter_folder(hospital))
         self._bank.save(position.adapter, self._folder.adapter_folder(GLOBAL))
         self._bank.put(slot(GLOBAL), position.adapter)
         state = RoundState(
@@ -148,8 +167,19 @@ class Coordinator:
             settings_hash=settings_hash(self._config),
             finished=finished,
             seconds=position.seconds,
-            weights=weights,
+            weights=result.weights,
+            memory=position.memory,
         )
-        self._folder.save_round(position.adapter, state)
+        self._folder.save_round(position.adapter, state, position.carried)
         self._manifest.completed = position.completed
         self._folder.write_manifest(self._manifest)
+
+
+def _sent_bytes(update: Update, task: Assignment) -> int:
+    """What has to travel: the factors that were trained, without the frozen directions, and scaffold's gradient."""
+    total = size_of(update.gradient)
+    for name, tensor in update.adapter.items():
+        is_a = ".lora_A." in name
+        if ("A" if is_a else "B") in task.trains:
+            total += size_of({name: tensor[task.held :] if is_a else tensor[:, task.held :]})
+    return total

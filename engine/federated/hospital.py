@@ -1,7 +1,7 @@
 """One hospital: its pairs, its local training, its evaluations.
 
-This is the only place that opens a partition's pairs during a run. What leaves it is an `Update`, an `Evaluation`, or a count.
-Both work methods are generators that pause after every micro-step, so that a chat can be answered in between.
+This is the only place that opens a partition's pairs during a run. What leaves it is an `Update`, an `Evaluation`, a `Verdict`,
+or a count. All work methods are generators that pause after every micro-step, so that a chat can be answered in between.
 """
 
 from __future__ import annotations
@@ -11,15 +11,19 @@ import statistics
 import time
 import zlib
 from collections.abc import Generator
+from functools import cached_property
 from pathlib import Path
 
 import torch
 
+from engine.aggregation.candidates import Stack, Tally
 from engine.data.batches import Batch, by_length, collate, length_bucketed
 from engine.data.pairs import TEST, TRAIN, VALIDATION, Pair
 from engine.data.partition import read_partition
 from engine.errors import RunError
-from engine.federated.update import Evaluation, Update
+from engine.federated.local import LocalSteps, truncated
+from engine.federated.slices import draw, pools
+from engine.federated.update import Assessment, Assignment, Evaluation, Update, Verdict
 from engine.model.adapters import TRAINING, Adapter, AdapterBank
 from engine.model.loss import answer_nll
 from engine.model.template import Example, encode_pair
@@ -43,15 +47,31 @@ class Hospital:
         by_split: dict[str, list[Pair]] = {split: [p for p in pairs if p.split == split] for split in (TRAIN, VALIDATION, TEST)}
         self._train_pairs = _spread(by_split[TRAIN], config.data.max_pairs or len(by_split[TRAIN]))
         self._validation_pairs = _spread(by_split[VALIDATION], config.data.validation_pairs)
+        self._judged_pairs = by_split[VALIDATION]
+        self._pools = {**pools(self._judged_pairs, self._seed("pools", 0)), "all": range(len(self._judged_pairs))}
+        self._rank = config.lora.hospital_ranks.get(name, config.lora.rank)
         self.info = HospitalInfo(
             name=name, train=len(self._train_pairs), validation=len(by_split[VALIDATION]), test=len(by_split[TEST])
         )
 
     def attach(self, bank: AdapterBank) -> None:
-        """Turn the pairs into token ids for a loaded model. Comes before `train` and `evaluate`."""
+        """Take a loaded model. Comes before every work method."""
         self._bank = bank
-        self._train = self._encode(self._train_pairs)
-        self._validation = self._encode(self._validation_pairs)
+        for name in ("_train", "_validation", "_judged"):
+            self.__dict__.pop(name, None)  # token ids belong to a model
+
+    @cached_property
+    def _train(self) -> list[Example]:
+        return self._encode(self._train_pairs)
+
+    @cached_property
+    def _validation(self) -> list[Example]:
+        return self._encode(self._validation_pairs)
+
+    @cached_property
+    def _judged(self) -> list[Example]:
+        """All validation pairs: candidates are tried on parts of them."""
+        return self._encode(self._judged_pairs)
 
     @property
     def steps_per_round(self) -> int:
@@ -60,15 +80,14 @@ class Hospital:
         one_pass = math.ceil(len(self._train) / (training.batch_size * training.gradient_accumulation))
         return training.local_steps or one_pass
 
-    def train(self, round_number: int, start: Adapter) -> Work:
-        """Train one round from `start`. Yields None after each micro-step and a StepDone after each optimizer step."""
-        bank, settings, steps = self._bank, self._config.training, self.steps_per_round
-        yield TrainingStarted(round=round_number, hospital=self.name, steps=steps)
-        bank.put(TRAINING, start)
-        parameters = bank.parameters()
-        optimizer = torch.optim.AdamW(parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay)
-        batches = self._batches(first=(round_number - 1) * steps * settings.gradient_accumulation)
-        random = torch.Generator().manual_seed(self._seed("dropout", round_number))
+    def train(self, assignment: Assignment) -> Work:
+        """Train one round. Yields None after each micro-step and a StepDone after each optimizer step."""
+        settings, steps, number = self._config.training, self.steps_per_round, assignment.round
+        yield TrainingStarted(round=number, hospital=self.name, steps=steps)
+        start = truncated(assignment.start, assignment.held + self._rank)
+        local = LocalSteps(self._bank, settings, assignment, start, self.name)
+        batches = self._batches(first=(number - 1) * steps * settings.gradient_accumulation)
+        random = torch.Generator().manual_seed(self._seed("dropout", number))
         losses: list[float] = []
         tokens, busy = 0, 0.0
         for step in range(1, steps + 1):
@@ -81,18 +100,19 @@ class Hospital:
                 tokens += batch.tokens
                 busy += time.monotonic() - started
                 yield None
-            self._optimizer_step(optimizer, parameters, (round_number - 1) * steps + step)
+            local.step((number - 1) * steps + step, settings.rounds * steps)
             losses.append(loss)
-            yield StepDone(round=round_number, hospital=self.name, step=step, steps=steps, loss=loss, tokens=tokens, seconds=busy)
+            yield StepDone(round=number, hospital=self.name, step=step, steps=steps, loss=loss, tokens=tokens, seconds=busy)
         return Update(
             hospital=self.name,
-            adapter=bank.get(TRAINING),
+            adapter=self._bank.get(TRAINING),
             pairs=len(self._train),
             steps=steps,
             loss=statistics.fmean(losses),
             variance=statistics.pvariance(losses),
             tokens=tokens,
             seconds=busy,
+            gradient=local.mean_gradient(),
         )
 
     def evaluate(self, adapter: Adapter) -> Generator[None, None, Evaluation]:
@@ -109,6 +129,27 @@ class Hospital:
             yield None
         return Evaluation(hospital=self.name, loss=total / count, pairs=len(self._validation), tokens=count)
 
+    def assess(self, assessment: Assessment) -> Generator[None, None, Verdict]:
+        """Try candidates on a slice of the validation pairs. Yields after each batch; only sums over pairs leave."""
+        pool, seed = self._pools[assessment.part], self._seed(assessment.part, assessment.round)
+        drawn = draw(pool, self._judging_cost, assessment.pairs, assessment.tokens[self.name], seed)
+        stack = Stack(self._bank, assessment.adapters)
+        tally = Tally(assessment)
+        for batch in self._judging_batches(drawn):
+            started = time.monotonic()
+            tally.add(stack, self._collate([self._judged[index] for index in batch]))
+            tally.seconds += time.monotonic() - started
+            yield None
+        return tally.verdict(self.name)
+
+    def _judging_batches(self, indices: list[int]) -> list[list[int]]:
+        lengths = [len(self._judged[index].ids) for index in indices]
+        return [[indices[row] for row in rows] for rows in by_length(lengths, EVALUATION_BATCH)]
+
+    def _judging_cost(self, indices: list[int]) -> int:
+        """Tokens of these validation pairs in batches, padding included."""
+        return sum(len(batch) * len(self._judged[batch[-1]].ids) for batch in self._judging_batches(indices))
+
     def _micro_step(self, batch: Batch, answer_tokens: int, random: torch.Generator) -> float:
         """Forward and backward of one batch; gradients add up so that the group's loss is a mean over its answer tokens."""
         self._bank.use(TRAINING, training=True)
@@ -123,15 +164,6 @@ class Hospital:
                 "the training loss is no longer a number.", where=f"hospital {self.name}", hint="Lower training.learning_rate."
             )
         return value
-
-    def _optimizer_step(self, optimizer: torch.optim.Optimizer, parameters: list[torch.nn.Parameter], step: int) -> None:
-        settings = self._config.training
-        torch.nn.utils.clip_grad_norm_(parameters, settings.gradient_clip)
-        scale = learning_rate_scale(step, settings.rounds * self.steps_per_round, settings.warmup_fraction)
-        for group in optimizer.param_groups:
-            group["lr"] = settings.learning_rate * scale
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
 
     def _batches(self, first: int) -> Generator[Batch, None, None]:
         """Micro-batches of the whole run in order, from number `first` on: passes over the pairs, each shuffled anew."""
@@ -155,14 +187,6 @@ class Hospital:
 
     def _collate(self, examples: list[Example]) -> Batch:
         return collate(examples, int(self._bank.base.tokenizer.pad_token_id))
-
-
-def learning_rate_scale(step: int, total: int, warmup_fraction: float) -> float:
-    """Factor on the learning rate at optimizer step 1..total: linear rise, then half a cosine to 0."""
-    warmup = max(1, round(total * warmup_fraction))
-    if step <= warmup:
-        return step / warmup
-    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, total - warmup)))
 
 
 def _spread(pairs: list[Pair], count: int) -> list[Pair]:

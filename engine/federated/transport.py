@@ -6,12 +6,13 @@ from collections.abc import Generator, Mapping
 from typing import Protocol
 
 from engine.federated.hospital import Hospital
-from engine.federated.update import Evaluation, Update
+from engine.federated.update import Assessment, Assignment, Evaluation, Update, Verdict
 from engine.model.adapters import Adapter
 from engine.protocol import AnyEvent, HospitalInfo
 
 Training = Generator[AnyEvent | Update | None, None, None]
 Evaluating = Generator[Evaluation | None, None, None]
+Assessing = Generator[Verdict | None, None, None]
 
 
 class Transport(Protocol):
@@ -21,12 +22,16 @@ class Transport(Protocol):
         """Who takes part, sorted by name."""
         ...
 
-    def train(self, round_number: int, start: Adapter) -> Training:
-        """Let every hospital train one round from `start`; yields its events and, when done, its Update."""
+    def train(self, assignment: Assignment) -> Training:
+        """Let every hospital train one round; yields its events and, when done, its Update."""
         ...
 
     def evaluate(self, adapters: Mapping[str, Adapter]) -> Evaluating:
         """Let each named hospital evaluate the adapter given for it; yields Evaluations."""
+        ...
+
+    def assess(self, assessment: Assessment) -> Assessing:
+        """Let each hospital named in `assessment.tokens` try the candidates; yields Verdicts."""
         ...
 
 
@@ -40,10 +45,10 @@ class InProcess:
         """Who takes part, sorted by name."""
         return tuple(hospital.info for hospital in self._hospitals.values())
 
-    def train(self, round_number: int, start: Adapter) -> Training:
+    def train(self, assignment: Assignment) -> Training:
         """Train hospital after hospital."""
         for hospital in self._hospitals.values():
-            update = yield from hospital.train(round_number, start)
+            update = yield from hospital.train(assignment)
             yield update
 
     def evaluate(self, adapters: Mapping[str, Adapter]) -> Evaluating:
@@ -51,3 +56,9 @@ class InProcess:
         for name in sorted(adapters):
             evaluation = yield from self._hospitals[name].evaluate(adapters[name])
             yield evaluation
+
+    def assess(self, assessment: Assessment) -> Assessing:
+        """Ask hospital after hospital."""
+        for name in sorted(assessment.tokens):
+            verdict = yield from self._hospitals[name].assess(assessment)
+            yield verdict

@@ -1,10 +1,28 @@
-"""What a hospital sends back. Nothing else ever leaves it."""
+"""What travels between the coordinator and a hospital: an assignment down, an update back; an assessment down, a verdict back."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
 
 from engine.model.adapters import Adapter
+
+Slice = Literal["screen", "test", "all"]
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """What a hospital is asked to train in a round."""
+
+    round: int
+    start: Adapter
+    trains: tuple[str, ...] = ("A", "B")
+    """Factors that change; the others stay as in `start`."""
+    held: int = 0
+    """The first so many directions of `start` stay as they are: a frozen adapter under a fresh one."""
+    corrections: Mapping[str, Adapter] = field(default_factory=dict)
+    """By hospital, what scaffold adds to each gradient."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +42,8 @@ class Update:
     """Tokens computed, padding included."""
     seconds: float
     """Time in training, without what was given to other jobs."""
+    gradient: Adapter = field(default_factory=dict)
+    """Mean gradient over the round's steps, for scaffold; else empty."""
 
 
 @dataclass(frozen=True)
@@ -36,3 +56,44 @@ class Evaluation:
     pairs: int
     tokens: int
     """Answer tokens counted."""
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """Candidate weight vectors to be tried on a slice of a hospital's validation pairs.
+
+    Candidate c is the adapter with product (1 − Σ_k v_ck) B_0 A_0 + Σ_k v_ck B_k A_k: it is never built, all candidates share
+    the factors.
+    """
+
+    round: int
+    adapters: tuple[Adapter, ...]
+    """The round's start adapter, then the K updates."""
+    vectors: tuple[tuple[float, ...], ...]
+    """C candidates of K weights. The first is the one that the others are compared with."""
+    part: Slice
+    pairs: int
+    """At most so many pairs."""
+    tokens: Mapping[str, int]
+    """By voter, at most so many tokens in these pairs, padding included."""
+    slopes: bool = False
+    """Also report how the first candidate's loss changes with each weight."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How candidates did on a slice: scalars per candidate, never per pair."""
+
+    voter: str
+    losses: tuple[float, ...]
+    """(C,) nats per answer token."""
+    gains: tuple[float, ...]
+    """(C,) loss of the first candidate minus this one's."""
+    errors: tuple[float, ...]
+    """(C,) standard error of the gain over pairs (paired differences)."""
+    slopes: tuple[float, ...]
+    """(K,) change of the first candidate's loss with each weight; empty when it was not asked for."""
+    pairs: int
+    tokens: int
+    """Tokens of these pairs, prompts and padding included."""
+    seconds: float

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from engine.jobs.context import Engine
 from engine.jobs.data import DataCommand, data_job
-from engine.protocol import BrowsePairs, Chat, CompareHospitals, DescribeData, LoadModel, PreviewSource, ResumeRun, StartRun
+from engine.protocol import BrowsePairs, Chat, CompareHospitals, DescribeData, LoadModel, PreviewSource, ResumeRun, StartRun, WhatIf
 from engine.scheduler import Job
 
-JobCommand = DataCommand | LoadModel | StartRun | ResumeRun | Chat
-INTERACTIVE = (BrowsePairs, CompareHospitals, DescribeData, PreviewSource, LoadModel, Chat)
+JobCommand = DataCommand | LoadModel | StartRun | ResumeRun | WhatIf | Chat
+INTERACTIVE = (BrowsePairs, CompareHospitals, DescribeData, PreviewSource, LoadModel, WhatIf, Chat)
 """Somebody waits for these: they go before training."""
 
 
@@ -27,6 +27,10 @@ def job_for(engine: Engine, command: JobCommand) -> Job:
             from engine.jobs.run import resume_run
 
             yield from resume_run(engine, command)
+        case WhatIf():
+            from engine.jobs.what_if import what_if
+
+            yield from what_if(engine, command)
         case Chat():
             from engine.jobs.chat import chat
 

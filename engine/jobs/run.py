@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 
 from engine import locations
+from engine.aggregation.aggregator import Aggregator
 from engine.data.partition import list_hospitals
 from engine.errors import RunError
 from engine.federated.checkpoint import Checkpoint, EventLog, Manifest, RunFolder, read_manifest, settings_hash
@@ -41,7 +41,7 @@ def start_run(engine: Engine, command: StartRun) -> Job:
     hospitals = _hospitals(engine, command.run, command.config)
     yield None
     bank = yield from ensure_bank(engine, command.job, command.config.model, command.config.lora)
-    with _opened(engine, command.run) as folder:
+    with RunFolder(command.run) as folder:
         manifest = _new_manifest(engine, command.run, command.config, hospitals)
         folder.write_manifest(manifest)
         position = Position(adapter=bank.initial(command.config.seed))
@@ -56,8 +56,8 @@ def resume_run(engine: Engine, command: ResumeRun) -> Job:
         raise RunError(f"all its {manifest.rounds} rounds are done.", where=str(path), hint="Start a new run.")
     hospitals = _hospitals(engine, command.run, manifest.config)
     yield None
-    bank = yield from ensure_bank(engine, command.job, manifest.config.model, manifest.config.lora)
-    with _opened(engine, command.run) as folder:
+    with RunFolder(command.run) as folder:
+        bank = yield from ensure_bank(engine, command.job, manifest.config.model, manifest.config.lora)
         _check_same(engine, manifest, hospitals)
         checkpoint, complaints = folder.newest_round()
         for complaint in complaints:
@@ -86,8 +86,10 @@ def _session(engine: Engine, job: str, session: _Session) -> Job:
     for hospital in session.hospitals:
         hospital.attach(engine.bank)
     transport = InProcess(session.hospitals)
-    coordinator = Coordinator(transport, engine.bank, session.folder, session.manifest, session.position)
+    aggregator = _aggregator(session.manifest.config, transport, engine.bank)
+    coordinator = Coordinator(transport, engine.bank, session.folder, session.manifest, session.position, aggregator)
     log = EventLog(session.folder.path / "events.jsonl")
+    engine.live_run = session.manifest.run
     try:
         if session.checkpoint and log.finished_round < session.checkpoint.state.round:
             log.append(session.checkpoint.state.finished)  # killed between the checkpoint and its event
@@ -101,7 +103,19 @@ def _session(engine: Engine, job: str, session: _Session) -> Job:
     else:
         yield _finish(log, coordinator, session, "done")
     finally:
+        engine.live_run = ""
         log.close()
+
+
+def _aggregator(config: RunConfig, hospitals: InProcess, bank: AdapterBank) -> Aggregator:
+    """The aggregator, judged by the hospitals or, where the settings say so, by the coordinator's public pairs."""
+    if config.aggregation.trust != "coordinator":
+        return Aggregator(config, hospitals)
+    folder = locations.data_folder(config.aggregation.public_data)
+    name = list_hospitals(folder)[0]
+    public = Hospital(name, folder, config)
+    public.attach(bank)
+    return Aggregator(config, InProcess([public]), public=name)
 
 
 def _events(coordinator: Coordinator, manifest: Manifest, loaded: ModelLoaded) -> Job:
@@ -139,17 +153,6 @@ def _finish(log: EventLog, coordinator: Coordinator, session: _Session, outcome:
         session.folder.write_manifest(session.manifest)
         log.append(finished)
     return finished
-
-
-@contextmanager
-def _opened(engine: Engine, run: str) -> Generator[RunFolder, None, None]:
-    folder = RunFolder(run)
-    engine.live_run = run
-    try:
-        yield folder
-    finally:
-        engine.live_run = ""
-        folder.close()
 
 
 def _hospitals(engine: Engine, run: str, config: RunConfig) -> list[Hospital]:
@@ -196,4 +199,6 @@ def _position(bank: AdapterBank, manifest: Manifest, checkpoint: Checkpoint | No
             "its settings were changed since its last round.", where=where, hint="Put manifest.json back, or start a new run."
         )
     bank.check(checkpoint.adapter, where=where)
-    return Position(checkpoint.adapter, state.round, state.finished.after, state.seconds)
+    return Position(
+        checkpoint.adapter, state.round, state.finished.after, state.seconds, memory=state.memory, carried=checkpoint.carried
+    )

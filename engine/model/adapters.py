@@ -13,6 +13,7 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
 from safetensors import SafetensorError
@@ -98,7 +99,7 @@ class AdapterBank:
 
     def put(self, name: str, adapter: Adapter, lora: LoraSettings | None = None) -> None:
         """Fill a slot, making it first when it is new or of another shape. `lora` is the adapter's own shape."""
-        lora = lora or self.lora
+        lora = lora or fitted(self.lora, adapter)
         if name in self and self.peft.peft_config[name].r != lora.rank:
             self.peft.delete_adapter(name)
         if name not in self:
@@ -112,17 +113,24 @@ class AdapterBank:
         Each tensor's numbers depend only on the seed and on its name, never on what was drawn before.
         """
         fresh = {}
-        for key, tensor in self.get(TRAINING).items():
-            fresh[key] = torch.zeros_like(tensor)
+        for key, shape in self._shapes(self.lora.rank).items():
+            fresh[key] = torch.zeros(shape)
             if ".lora_A." in key:
                 generator = torch.Generator().manual_seed((seed << 32) ^ zlib.crc32(key.encode()))
-                bound = 1 / math.sqrt(tensor.shape[1])  # kaiming_uniform with a = sqrt(5) comes down to this
+                bound = 1 / math.sqrt(shape[1])  # kaiming_uniform with a = sqrt(5) comes down to this
                 fresh[key].uniform_(-bound, bound, generator=generator)
         return fresh
 
+    def _shapes(self, rank: int) -> dict[str, tuple[int, ...]]:
+        """Shapes of an adapter's tensors at a rank, sorted by name."""
+        return {
+            key: (rank, tensor.shape[1]) if ".lora_A." in key else (tensor.shape[0], rank)
+            for key, tensor in self.get(TRAINING).items()
+        }
+
     def check(self, adapter: Adapter, *, where: str) -> None:
-        """Raise ModelError unless the tensors have this bank's names and shapes, and are finite."""
-        expected = {key: tuple(tensor.shape) for key, tensor in self.get(TRAINING).items()}
+        """Raise ModelError unless the tensors have this bank's names and, at a rank of their own, its shapes, and are finite."""
+        expected = self._shapes(fitted(self.lora, adapter).rank)
         given = {key: tuple(tensor.shape) for key, tensor in adapter.items()}
         hint = "It was made for another base model or LoRA shape."
         if expected.keys() != given.keys():
@@ -141,6 +149,12 @@ class AdapterBank:
         text = json.dumps(config, indent=2, sort_keys=True, default=_plain)
         write_atomically(folder / CONFIG_FILE, text.encode())
         write_atomically(folder / WEIGHTS_FILE, to_bytes(adapter))
+
+
+def fitted(lora: LoraSettings, adapter: Adapter) -> LoraSettings:
+    """The shape with the adapter's own rank and the same scale alpha / rank."""
+    rank = next((int(tensor.shape[0]) for key, tensor in adapter.items() if ".lora_A." in key), lora.rank)
+    return lora if rank == lora.rank else msgspec.structs.replace(lora, rank=rank, alpha=lora.alpha / lora.rank * rank)
 
 
 def load_adapter(folder: Path) -> tuple[LoraSettings, Adapter]:

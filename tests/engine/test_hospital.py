@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from engine import locations
-from engine.federated.hospital import Hospital, learning_rate_scale
-from engine.federated.update import Update
+from engine.federated.hospital import Hospital
+from engine.federated.local import learning_rate_scale
+from engine.federated.update import Assignment, Update
 from engine.model.adapters import AdapterBank, to_bytes
 from engine.model.generate import Sampling, generate
 from engine.protocol import BASE, StepDone
@@ -26,7 +27,7 @@ def hospital(bank: AdapterBank, **overrides: Any) -> Hospital:
 
 
 def train(one: Hospital, bank: AdapterBank, round_number: int = 1, between: Callable[[], object] = lambda: None) -> Update:
-    work = one.train(round_number, bank.initial(seed=3))
+    work = one.train(Assignment(round_number, bank.initial(seed=3)))
     while True:
         try:
             next(work)
@@ -88,14 +89,14 @@ def test_zero_local_steps_means_one_pass_over_the_pairs(bank: AdapterBank) -> No
 
 def test_training_lowers_the_training_loss(bank: AdapterBank) -> None:
     one = hospital(bank, training__local_steps=30, training__learning_rate=0.02, data__max_pairs=4)
-    losses = [event.loss for event in one.train(1, bank.initial(seed=3)) if isinstance(event, StepDone)]
+    losses = [event.loss for event in one.train(Assignment(1, bank.initial(seed=3))) if isinstance(event, StepDone)]
 
     assert sum(losses[-5:]) < sum(losses[:5])
 
 
 def test_what_it_reports_is_what_it_did(bank: AdapterBank) -> None:
     one = hospital(bank)
-    work, losses = one.train(1, bank.initial(seed=3)), []
+    work, losses = one.train(Assignment(1, bank.initial(seed=3))), []
     update = None
     while update is None:
         try:

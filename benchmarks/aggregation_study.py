@@ -1,0 +1,163 @@
+"""Which weighting is best, and how far from it are the others? Held-out test loss in six scenarios, paired over seeds.
+
+    python -m benchmarks.aggregation_study small --seeds 0-4  --out results/small.jsonl     small study model, every weighting
+    python -m benchmarks.aggregation_study real  --seeds 0-1  --out results/real.jsonl      the bundled model on three hospitals
+    python -m benchmarks.aggregation_study tables results/small.jsonl --seeds 100-104       Markdown tables
+
+Seeds decide which pairs a hospital holds, the adapter's start, batches and dropout; all arms of a seed share them. Test pairs are
+read once, after the last round. Finished lines in `--out` are not run again. `--quick` runs one tiny arm of each kind.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.aggregation_lab import federation, hospitals, small_model, tables
+
+ARMS: dict[str, dict[str, Any]] = {
+    name: {"aggregation.weighting": name}
+    for name in (
+        "agent",
+        "samples",
+        "equal",
+        "inverse_loss",
+        "loss_variance",
+        "fedlaw",
+        "median",
+        "trimmed_mean",
+        "krum",
+        "geometric_median",
+    )
+} | {"samples, clipped": {"aggregation.weighting": "samples", "aggregation.norm_clip": 1.0}}
+COMBINE_ARMS: dict[str, dict[str, Any]] = {
+    f"samples, {rule}": {"aggregation.weighting": "samples", "aggregation.combine": rule}
+    for rule in ("exact", "factors", "stacked", "frozen_a", "alternate")
+}
+SMALL = {
+    "model.quantization": "none",
+    "model.device": "cpu",
+    "lora.target_modules": ("q_proj", "v_proj", "up_proj", "down_proj"),
+    "training.rounds": 6,
+    "training.local_steps": 30,
+    "training.batch_size": 8,
+    "training.learning_rate": 3e-3,
+    "training.max_tokens": 96,
+    "data.validation_pairs": 1000,
+    "aggregation.evaluation_share": 0.25,
+}
+REAL = {
+    "model.device": "cpu",
+    "training.rounds": 3,
+    "training.local_steps": 10,
+    "training.batch_size": 4,
+    "training.learning_rate": 2e-3,
+    "training.max_tokens": 128,
+    "data.validation_pairs": 1000,
+    "aggregation.evaluation_share": 1.0,
+}
+QUICK = {"training.rounds": 2, "training.local_steps": 3}
+
+
+def main() -> None:
+    """Read the command line and run."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("small", "real", "tables"))
+    parser.add_argument("files", nargs="*", type=Path, help="result files, for tables")
+    parser.add_argument("--seeds", default="0-4", help="first-last")
+    parser.add_argument("--scenarios", default=",".join(hospitals.SCENARIOS))
+    parser.add_argument("--arms", default="", help="separated by semicolons; all weightings unless given")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="change a setting in every arm")
+    parser.add_argument("--out", type=Path, default=Path("aggregation_study.jsonl"))
+    parser.add_argument("--model", type=Path, default=Path(tempfile.gettempdir()) / "fedmed-study-model")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="start no further arm after so many")
+    parser.add_argument("--quick", action="store_true")
+    options = parser.parse_args()
+    first, _, last = options.seeds.partition("-")
+    seeds = range(int(first), int(last or first) + 1)
+    if options.what == "tables":
+        print(tables.render(options.files, seeds))
+        return
+    torch.set_num_threads(options.threads)
+    study(options, seeds)
+
+
+def study(options: argparse.Namespace, seeds: range) -> None:
+    """Every arm of every scenario of every seed that is not in the result file yet."""
+    small = options.what == "small"
+    plan = hospitals.SMALL if small else hospitals.REAL
+    base: dict[str, Any] = dict(SMALL if small else REAL)
+    if small:
+        if not (options.model / "config.json").exists():
+            steps = 30 if options.quick else 3000
+            small_model.make(options.model, hospitals.texts(("GARD", "MPlusHealthTopics", "NIHSeniorHealth")), steps)
+        base["model.source"] = str(options.model)
+    base |= QUICK if options.quick else {}
+    base |= dict(item.split("=", 1) for item in options.set)
+    every = ARMS | COMBINE_ARMS
+    chosen = options.arms.split(";") if options.arms else list(ARMS)
+    scenarios = options.scenarios.split(",")
+    if options.quick:
+        seeds, scenarios, chosen = range(1), ["clean", "poison"], ["agent", "samples"]
+    done = (
+        {(line["seed"], line["scenario"], line["arm"]) for line in tables.read([options.out])} if options.out.exists() else set()
+    )
+    bank, until = None, time.monotonic() + 60 * options.minutes
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    for seed in seeds:
+        for scenario in scenarios:
+            missing = [arm for arm in chosen if (seed, scenario, arm) not in done]
+            if not missing:
+                continue
+            with tempfile.TemporaryDirectory() as name:
+                folder = Path(name)
+                hospitals.write(folder, plan, scenario, seed)
+                common = federation.configuration(base, {}, seed)
+                bank = bank or federation.load_bank(common)
+                transport = federation.Attacked(
+                    federation.open_hospitals(folder / "run", common, bank), scenario, plan.bad(scenario)
+                )
+                finals = federation.open_hospitals(folder / "final", common, bank)
+                for arm in missing:
+                    if time.monotonic() > until:
+                        return
+                    config = federation.configuration(base, every[arm], seed)
+                    result = federation.run(config, bank, transport, finals)
+                    record(options.out, plan, (seed, scenario, arm), result)
+
+
+def record(out: Path, plan: hospitals.Plan, key: tuple[int, str, str], result: federation.Result) -> None:
+    """One line of results, and one for the eye."""
+    seed, scenario, arm = key
+    honest = [result.losses[name] for name in plan.honest(scenario)]
+    macro, bad = sum(honest) / len(honest), plan.bad(scenario)
+    flagged = [[one.hospital for one in event.weights if one.standing != "counted"] for event in result.events]
+    line = {
+        "seed": seed,
+        "scenario": scenario,
+        "arm": arm,
+        "macro": macro,
+        "worst": max(honest),
+        "losses": result.losses,
+        "seconds": result.seconds,
+        "bad": bad,
+        "flagged": flagged,
+        "verdicts": [event.verdict for event in result.events],
+        "combine_errors": [event.combine_error for event in result.events],
+        "shares": [event.cost.share for event in result.events if event.cost],
+        "weights": [{one.hospital: one.weight * event.scale for one in event.weights} for event in result.events],
+    }
+    with out.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(line) + "\n")
+    print(f"{seed:4d}  {scenario:12s} {arm:18s} macro {macro:.4f}  worst {max(honest):.4f}  {result.seconds:6.1f} s", flush=True)
+
+
+if __name__ == "__main__":
+    main()
