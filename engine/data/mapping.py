@@ -78,7 +78,7 @@ def guess_hospital_field(fields: Sequence[str]) -> str:
 
 def check_mapping(mapping: FieldMapping, hospital_field: str, fields: Sequence[str], where: str) -> None:
     """Raises DataError when a named field is not in the source, or question or answer is missing."""
-    listed = ", ".join(f"'{name}'" for name in fields[:20]) or "none"
+    listed = ", ".join(repr(name) for name in fields[:20]) or "none"
     for role in ("question", "answer"):
         if not getattr(mapping, role):
             raise DataError(
@@ -89,7 +89,7 @@ def check_mapping(mapping: FieldMapping, hospital_field: str, fields: Sequence[s
     named = [name for role in msgspec.structs.asdict(mapping).values() for name in role.split(JOIN)]
     for name in [*named, hospital_field]:
         if name and name not in fields:
-            raise DataError(f"there is no field '{name}'; its fields are {listed}.", where=where, hint="Name one of those.")
+            raise DataError(f"there is no field {name!r}; its fields are {listed}.", where=where, hint="Name one of those.")
 
 
 def to_pair(record: Mapping[str, Any], mapping: FieldMapping, hospital_field: str, changes: Counter[str]) -> Pair:
@@ -157,11 +157,11 @@ def _clean(value: Any, field: str, changes: Counter[str]) -> str:
     if value is None:
         return ""
     if isinstance(value, bool) or not isinstance(value, str | int):
-        raise Misfit(field, f"'{field}' is not text")
+        raise Misfit(field, f"{field!r} is not text")
     try:
         return cleaned(str(value), changes)
     except Unusable as error:
-        raise Misfit(field, f"'{field}' {error}") from None
+        raise Misfit(field, f"{field!r} {error}") from None
 
 
 def _first_of(names: Sequence[str], by_key: Mapping[str, str]) -> str:

@@ -49,7 +49,7 @@ def pair_from_record(record: object, *, hospital: str, where: str) -> Pair:
         raise DataError("is not a pair.", where=where, hint="Each line must be a JSON object with a question and an answer.")
     for name in REQUIRED:
         if name not in record:
-            found = ", ".join(f"'{key}'" for key in list(record)[:8]) or "none"
+            found = ", ".join(repr(key) for key in list(record)[:8]) or "none"
             raise DataError(
                 f"there is no field '{name}'; its fields are {found}.",
                 where=where,

@@ -36,5 +36,6 @@ def cleaned(text: str, changes: Counter[str]) -> str:
     text = text.replace("\r\n", "\n").replace("\r", "\n").removeprefix("\ufeff")
     for pattern, change in ((_CONTROL, CONTROL), (_DIRECTION, DIRECTION)):
         text, found = pattern.subn("", text)
-        changes[change] += bool(found)
+        if found:
+            changes[change] += 1
     return text.strip()

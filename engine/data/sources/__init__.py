@@ -94,12 +94,13 @@ def _zip(path: Path) -> Source:
 
 def _text(path: Path, encoding: str, packed: str) -> Source:
     with open_text(path, encoding) as file:
-        first = next((character for line in file.lines() for character in (line or "").lstrip()[:1]), "")
+        line = next((line for line in file.lines() if line and line.strip()), "")
+    first = line.lstrip()[:1]
     if first == "{":
         return json_lines(path, encoding, packed)
     if first == "[":
         return json_array(path, encoding, packed)
-    source = delimited(path, encoding, packed) if first else None
+    source = delimited(path, encoding, packed) if first and "\x00" not in line else None
     if source is None:
         raise DataError("is not a kind of data we know.", where=str(path), hint=f"It can be {KNOWN}.")
     return source

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -39,17 +40,22 @@ def _sniff(path: Path, encoding: str) -> str:
     """The delimiter with which most of the first rows have as many columns as the header, then the one with most columns."""
     best, best_score = "", (0.0, 1)
     for delimiter in NAMES:
-        with open_text(path, encoding) as file:
-            lines = (line for line in file.lines() if line is not None)
-            try:
-                sample = list(islice(csv.reader(lines, delimiter=delimiter), SAMPLE_ROWS))
-            except csv.Error:
-                continue
+        sample = _first_rows(path, encoding, delimiter)
         if not sample or len(sample[0]) < 2:
             continue
         alike = sum(len(row) == len(sample[0]) for row in sample) / len(sample)
         best, best_score = max((best, best_score), (delimiter, (alike, len(sample[0]))), key=lambda pair: pair[1])
     return best
+
+
+def _first_rows(path: Path, encoding: str, delimiter: str) -> list[list[str]]:
+    """The first rows as this delimiter divides them, up to one that cannot be read."""
+    rows: list[list[str]] = []
+    with open_text(path, encoding) as file, suppress(csv.Error):
+        lines = (line for line in file.lines() if line is not None)
+        for row in islice(csv.reader(lines, delimiter=delimiter), SAMPLE_ROWS):
+            rows.append(row)
+    return rows
 
 
 def _rows(path: Path, encoding: str, delimiter: str) -> Rows:
@@ -90,4 +96,4 @@ def _as_row(number: int, header: list[str], cells: list[str], done: int) -> Row 
 def _check_header(header: list[str], path: Path) -> None:
     twice = sorted({name for name in header if header.count(name) > 1})
     if twice:
-        raise DataError(f"two columns are called '{twice[0]}'.", where=f"{path}, line 1", hint="Give each its own name.")
+        raise DataError(f"two columns are called {twice[0]!r}.", where=f"{path}, line 1", hint="Give each its own name.")

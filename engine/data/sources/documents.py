@@ -80,7 +80,7 @@ def _in_zip(path: Path, suffix: str) -> Iterator[Document]:
 
 def _refuse_climbing(name: str, path: Path) -> None:
     parts = PurePosixPath(name.replace("\\", "/"))
-    if parts.is_absolute() or ".." in parts.parts or ":" in parts.parts[0:1]:
+    if parts.is_absolute() or ".." in parts.parts or ":" in parts.parts[0]:
         raise DataError(
             f"it holds a file that would be written outside its folder ({name[:80]!r}).",
             where=str(path),

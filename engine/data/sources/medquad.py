@@ -78,7 +78,7 @@ def _rows(path: Path) -> Rows:
     for number, document in enumerate(documents(path, ".xml"), start=1):
         root = _parse(document)
         if isinstance(root, str):
-            yield BadRow(number, f"{document.name}: {root}", done=document.done)
+            yield BadRow(number, f"{document.name!r}: {root}", done=document.done)
             continue
         for record in _records(root):
             reason = _reason_to_drop(record, seen) or _no_prose(_numbered(record, ids))
