@@ -18,7 +18,7 @@ from engine.settings import RunConfig, load_config
 from fedmed_tui import runs
 from fedmed_tui.cli import CANCELLED, DONE
 from fedmed_tui.cli.output import print_json, printable
-from fedmed_tui.cli.session import EngineSession, JobOutcome
+from fedmed_tui.cli.session import EngineSession, JobOutcome, OnEvent
 from fedmed_tui.conversation import Conversation, Exchange
 from fedmed_tui.disclaimer import DISCLAIMER
 from fedmed_tui.units import duration
@@ -43,6 +43,7 @@ def chat(
     if query is not None:
         work = chat.answer_each([query])
     elif sys.stdin.isatty():
+        print("Ctrl+C stops an answer, Ctrl+D leaves.", file=sys.stderr)
         work = chat.talk(_typed_questions(prompt="" if as_json else "You: "))
     else:
         work = chat.answer_each(_piped_questions())
@@ -79,14 +80,14 @@ class ChatSession:
         self._adapter = adapter
         self._run = run
         self._config = config
-        self._show = self._show_json if as_json else self._show_text
+        self._show: OnEvent = _show_json if as_json else self._show_text
         self._conversation = Conversation(adapter)
         self._jobs = count(1)
         self._work = ""
 
     async def answer_each(self, questions: Iterable[str]) -> JobOutcome:
         """Answer each question on its own, until one is interrupted."""
-        async with EngineSession(self._show) as session:
+        async with EngineSession(self._take) as session:
             for question in questions:
                 self._conversation = Conversation(self._adapter)
                 if await self._ask(session, question) == "cancelled":
@@ -95,7 +96,7 @@ class ChatSession:
 
     async def talk(self, questions: Iterable[str]) -> JobOutcome:
         """Answer each question with the earlier ones in mind; an interrupted answer does not end the conversation."""
-        async with EngineSession(self._show) as session:
+        async with EngineSession(self._take) as session:
             for question in questions:
                 await self._ask(session, question)
         return "done"
@@ -105,13 +106,10 @@ class ChatSession:
         talk.exchanges.append(Exchange(job=job, question=question))
         return await session.run(Chat(job=job, adapter=self._adapter, turns=talk.turns, run=self._run, config=self._config))
 
-    def _show_json(self, stamped: Stamped) -> None:
-        print_json(stamped)
-        match stamped.event:
-            case ChatText(text=text):
-                self._conversation.exchanges[-1].answer += text
-            case ChatFinished():
-                print(DISCLAIMER, file=sys.stderr)
+    def _take(self, stamped: Stamped) -> None:
+        if isinstance(stamped.event, ChatText):
+            self._conversation.exchanges[-1].answer += stamped.event.text
+        self._show(stamped)
 
     def _show_text(self, stamped: Stamped) -> None:
         match stamped.event:
@@ -119,11 +117,16 @@ class ChatSession:
                 self._work = what
                 print(f"… {what}", file=sys.stderr)
             case ChatText(text=text):
-                self._conversation.exchanges[-1].answer += text
                 print(printable(text), end="", flush=True)
             case ChatFinished() as finished:
                 print(f"\n\n{DISCLAIMER}\n", flush=True)
                 print(_pace(finished), file=sys.stderr)
+
+
+def _show_json(stamped: Stamped) -> None:
+    print_json(stamped)
+    if isinstance(stamped.event, ChatFinished):
+        print(DISCLAIMER, file=sys.stderr)
 
 
 def _pace(finished: ChatFinished) -> str:

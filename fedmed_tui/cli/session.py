@@ -83,15 +83,10 @@ class EngineSession:
         if isinstance(event, Failure) and event.job in (self._job, ""):
             self._failure = event
         elif isinstance(event, JobFinished) and event.job == self._job:
-            self._end(self._failed() if event.outcome == "failed" else event.outcome)
+            self._end(self._error("the job failed.") if event.outcome == "failed" else event.outcome)
 
     def _engine_ended(self, ended: EngineExit) -> None:
-        if self._interrupts:
-            self._end("cancelled")
-        else:
-            self._end(
-                failure_error(self._failure) if self._failure else EngineError(ended.sentence, hint="Run `fedmed-tui doctor`.")
-            )
+        self._end("cancelled" if self._interrupts else self._error(ended.sentence))
 
     def _end(self, result: JobOutcome | Exception) -> None:
         if self._ended is None or self._ended.done():
@@ -101,11 +96,9 @@ class EngineSession:
         else:
             self._ended.set_result(result)
 
-    def _failed(self) -> FedMedError:
-        failure = self._failure
-        if failure is None:
-            return EngineError("the job failed and the engine did not say why.", hint="Its log may tell.")
-        return failure_error(failure)
+    def _error(self, otherwise: str) -> FedMedError:
+        """What the engine said was wrong, or else this sentence."""
+        return failure_error(self._failure) if self._failure else EngineError(otherwise, hint="Run `fedmed-tui doctor`.")
 
     def _interrupt(self) -> None:
         self._interrupts += 1
