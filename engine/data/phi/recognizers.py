@@ -51,7 +51,7 @@ _DATE = (
     rf"(?:\d{{1,2}}[/.-]\d{{1,2}}[/.-](?:\d{{4}}|\d{{2}})|\d{{4}}[/.-]\d{{1,2}}[/.-]\d{{1,2}}"
     rf"|\d{{1,2}}(?:st|nd|rd|th)?(?:\s+of)?[\s-]{_MONTH}\.?,?[\s-]\d{{4}}|{_MONTH}\.?\s+\d{{1,2}}(?:st|nd|rd|th)?,?\s+\d{{4}})\b"
 )
-_SEPARATOR = r"[\s:=#.,(-]*(?:is|was|of|on|the)?[\s:=#(]*"
+_SEPARATOR = r"[\s:=#.,(-]*(?:(?:is|was|of|on|the)\s+)*[\s:=#(]*"
 _BIRTH = r"(?i:\b(?:d\.?\s?o\.?\s?b\b\.?|date of birth|birth\s?date|birthday|born)|\bb\.)"
 _RECORD = r"(?i:\b(?:MRN|medical record|hospital|patient|chart|case|unit|record|file)\s*(?:number|num|no|id|nr)?\b\.?)"
 _RECORD_NUMBER = r"(?:[A-Z]{1,3}-?)?(?:\d{5,10}|\d{2,4}(?:-\d{2,4}){2,3}|\d{1,3}-\d{5,8})\b"
