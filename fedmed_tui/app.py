@@ -12,7 +12,7 @@ from typing import Any, ClassVar, TypeVar
 from textual import work
 from textual.actions import parse
 from textual.app import App
-from textual.binding import Binding, BindingType
+from textual.binding import Binding
 from textual.command import Provider
 from textual.widgets import Input
 
@@ -23,10 +23,11 @@ from engine.settings import RunConfig
 from fedmed_tui import runs
 from fedmed_tui.commands import FedMedCommands, PaletteCommand
 from fedmed_tui.export import export_snapshot
+from fedmed_tui.keys import BINDINGS, SINGLE_KEYS
 from fedmed_tui.state import RunState
 from fedmed_tui.theme import DARK, LIGHT, THEMES
 from fedmed_tui.widgets.chat import choices
-from fedmed_tui.widgets.header import MODES
+from fedmed_tui.widgets.text import safe
 from fedmed_tui.workspace import ENGINE_ARGV, Workspace
 from screens.aggregator import AggregatorScreen
 from screens.base import ModeScreen
@@ -49,15 +50,6 @@ CLOCK_SECONDS = 1.0
 SCREENS: dict[str, type[ModeScreen]] = {
     screen.MODE: screen for screen in (DataScreen, TrainingScreen, AggregatorScreen, BenchmarkScreen, ChatScreen)
 }
-SINGLE_KEYS = frozenset(
-    ("start_run", "stop_run", "restart_engine", "set_up_run", "open_run", "leave_run", "show_mode", "toggle_theme")
-)
-"""Actions on keys that are also letters or digits."""
-
-
-def _key(key: str, action: str, title: str, more: str, *, id: str, show: bool = False, priority: bool = False) -> Binding:
-    display = key.upper() if key == "f1" else None
-    return Binding(key, action, title, tooltip=more, id=id, show=show, priority=priority, key_display=display)
 
 
 class FedMedApp(App[None]):
@@ -79,32 +71,7 @@ class FedMedApp(App[None]):
     Footer { background: $panel; FooterKey { background: $panel; } }
     Toast { max-width: 76; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        _key("s", "start_run", "Start", "train the demo, or what was set up last", id="run.start", show=True),
-        _key("s", "stop_run", "Stop", "stop the run in progress; it can be resumed", id="run.stop", show=True),
-        _key("r", "restart_engine", "Restart", "start a new engine and go on with the run", id="engine.restart", show=True),
-        _key("n", "set_up_run", "New run", "choose data, model, rounds and seed", id="run.setup", show=True),
-        _key("c", "show_mode('chat')", "Chat", "ask a model, also while training runs", id="mode.chat.letter", show=True),
-        _key(
-            "ctrl+e",
-            "export",
-            "Export",
-            "write the run's numbers and this screen to a folder",
-            id="export",
-            show=True,
-            priority=True,
-        ),
-        _key("ctrl+p", "command_palette", "Palette", "every action by name", id="palette", show=True, priority=True),
-        _key("f1", "help", "Help", "this page", id="help", show=True),
-        _key("o", "open_run", "Open run", "look at an earlier run, or resume it", id="run.open"),
-        _key("l", "leave_run", "Live run", "back to the run in progress", id="run.live"),
-        *(
-            _key(str(number), f"show_mode('{mode}')", title, f"the {title} screen", id=f"mode.{mode}")
-            for number, (mode, title) in enumerate(MODES.items(), start=1)
-        ),
-        _key("t", "toggle_theme", "Light or dark", "the other theme", id="theme"),
-        _key("ctrl+q", "quit", "Quit", "end the engine and leave; a run can be resumed", id="quit", priority=True),
-    ]
+    BINDINGS = BINDINGS
 
     def __init__(self, engine_argv: tuple[str, ...] = ENGINE_ARGV, clock: Callable[[], float] = time.time) -> None:
         super().__init__()
@@ -135,18 +102,19 @@ class FedMedApp(App[None]):
         self._changed = True
 
     def _redraw(self) -> None:
+        if not self.is_running:  # the screens are being taken down
+            return
         due = self.workspace.training and time.monotonic() - self._drawn_at >= CLOCK_SECONDS
         screen = self.screen_stack[0]
-        if (self._changed or due) and isinstance(screen, ModeScreen):
+        if (self._changed or due) and isinstance(screen, ModeScreen) and screen.is_mounted:
             self._changed, self._drawn_at = False, time.monotonic()
             screen.show_state()
 
     def _failed(self, failure: Failure) -> None:
-        where = f"{failure.where}: " if failure.where else ""
-        self._complain(f"{where}{failure.message} {failure.hint}".strip(), failure.title)
+        self._complain(str(FedMedError(failure.message, where=failure.where, hint=failure.hint)), failure.title)
 
     def _complain(self, message: str, title: str) -> None:
-        self.notify(message, title=title, severity="error", timeout=12, markup=False)
+        self.notify(safe(message), title=safe(title), severity="error", timeout=12, markup=False)
 
     # --- the engine ------------------------------------------------------------------------------------------------------------
 
@@ -297,7 +265,7 @@ class FedMedApp(App[None]):
 
     def _makes_sense(self, action: str) -> bool:
         workspace = self.workspace
-        died = workspace.exit is not None
+        died = workspace.status.exit is not None
         offered = {
             "start_run": not workspace.training and not died,
             "stop_run": workspace.training and not workspace.stopping,

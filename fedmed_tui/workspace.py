@@ -19,15 +19,11 @@ from engine.protocol import (
     ChatFinished,
     ChatText,
     DescribeData,
-    EngineReady,
     Failure,
     JobFinished,
-    ModelLoaded,
     PartitionDescribed,
-    Progress,
-    Resources,
     ResumeRun,
-    RoundStarted,
+    RunStarted,
     Stamped,
     StartRun,
 )
@@ -35,6 +31,7 @@ from engine.settings import RunConfig, preset
 from fedmed_tui import runs
 from fedmed_tui.conversation import Conversation, Conversations, Exchange
 from fedmed_tui.engine_client import EngineClient, EngineExit
+from fedmed_tui.engine_status import EngineStatus
 from fedmed_tui.state import RunState
 
 Activity = Literal["starting", "ready", "loading", "training", "stopping", "answering", "ended"]
@@ -57,6 +54,7 @@ class Workspace:
         self.on_change: Callable[[], None] = lambda: None
         self.on_failure: Callable[[Failure], None] = lambda failure: None
 
+        self.status = EngineStatus()
         self.config: RunConfig = preset("demo")
         """What the next run will be started with."""
         self.live = RunState()
@@ -65,13 +63,9 @@ class Workspace:
         """An earlier run that is looked at while another one trains."""
         self.partitions: dict[str, PartitionDescribed] = {}
         self.conversations = Conversations()
-        self.model: ModelLoaded | None = None
-        """What the engine holds in memory now."""
-        self.resources = Resources(memory_bytes=0)
-        self.progress: Progress | None = None
-        self.exit: EngineExit | None = None
-        self.ready = False
         self.stopping = False
+        self.preparing = False
+        """A run was asked for and has not begun."""
         self.goes_on_after_restart = False
         """The engine died while it worked on a run."""
         self.run_job = ""
@@ -94,13 +88,14 @@ class Workspace:
     @property
     def activity(self) -> Activity:
         """What the engine does now, in one word."""
-        if self.exit is not None:
+        if self.status.exit is not None:
             return "ended"
-        if not self.ready:
+        if not self.status.ready:
             return "starting"
         if self.stopping:
             return "stopping"
-        if self.progress is not None and self.progress.job in (self.run_job, self.chat_job):
+        progress = self.status.progress
+        if self.preparing or (progress is not None and progress.job in (self.run_job, self.chat_job)):
             return "loading"
         if self.run_job:
             return "training"
@@ -116,13 +111,13 @@ class Workspace:
 
     async def open_engine(self) -> None:
         """Start the engine and ask it for the data. Raises EngineError when it cannot be started."""
-        self.exit, self.ready, self.progress, self.model = None, False, None, None
+        self.status = EngineStatus()
         self.on_change()
         client = EngineClient(self.take, self._engine_ended, attached=True, argv=self._argv)
         try:
             await client.start()
         except EngineError as error:
-            self.exit = EngineExit(code=-1, expected=False, sentence=str(error))
+            self.status.end(EngineExit(code=-1, expected=False, sentence=str(error)))
             self.on_change()
             raise
         self._client = client
@@ -160,16 +155,20 @@ class Workspace:
         if config.data.folder != self.config.data.folder:
             self.config = config
             self.describe_data()
-        self.config, self.run_job, self.opened, self.live = config, job, None, RunState()
-        self.on_change()
+        self.config, self.live = config, RunState()
+        self._expect(job)
         return name
 
     def resume_run(self, state: RunState) -> None:
         """Go on with a run from its last complete round."""
         job = self._new_job("run")
         self._engine.send(ResumeRun(job=job, run=state.run))
-        self.run_job, self.live, self.opened = job, state, None
+        self.live = state
         state.finished = None
+        self._expect(job)
+
+    def _expect(self, job: str) -> None:
+        self.run_job, self.preparing, self.opened = job, True, None
         self.on_change()
 
     async def stop_run(self) -> None:
@@ -235,11 +234,13 @@ class Workspace:
     def take(self, stamped: Stamped) -> None:
         """One event from the engine."""
         self.live.apply(stamped)
+        self.status.take(stamped.event)
         self._handle(stamped.event)
         self.on_change()
 
     def _engine_ended(self, ended: EngineExit) -> None:
-        self.exit, self.ready, self.progress, self.stopping = ended, False, None, False
+        self.status.end(ended)
+        self.stopping = self.preparing = False
         self.goes_on_after_restart = bool(self.run_job) and not ended.expected
         self.run_job = self.data_job = self.chat_job = ""
         self.conversations.close_all("The engine ended before the answer was complete.")
@@ -247,27 +248,11 @@ class Workspace:
 
     @singledispatchmethod
     def _handle(self, event: AnyEvent) -> None:
-        """Events that concern the run alone."""
+        """Events that concern the run or the process alone."""
 
     @_handle.register
-    def _(self, event: EngineReady) -> None:
-        self.ready = True
-
-    @_handle.register
-    def _(self, event: Progress) -> None:
-        self.progress = event
-
-    @_handle.register
-    def _(self, event: Resources) -> None:
-        self.resources = event
-
-    @_handle.register
-    def _(self, event: ModelLoaded) -> None:
-        self.model, self.progress = event, None
-
-    @_handle.register
-    def _(self, event: RoundStarted) -> None:
-        self.progress = None
+    def _(self, event: RunStarted) -> None:
+        self.preparing = False
 
     @_handle.register
     def _(self, event: PartitionDescribed) -> None:
@@ -293,10 +278,9 @@ class Workspace:
 
     @_handle.register
     def _(self, event: JobFinished) -> None:
-        if self.progress is not None and self.progress.job == event.job:
-            self.progress = None
         if event.job == self.run_job:
-            self.run_job, self.stopping = "", False
+            self.run_job = ""
+            self.stopping = self.preparing = False
         elif event.job == self.data_job:
             self.data_job = ""
         elif event.job == self.chat_job:

@@ -43,7 +43,7 @@ class ChatScreen(ModeScreen):
     ChatScreen {
         #talk { width: 1fr; height: 1fr; }
         #transcript { height: 1fr; padding: 0 1; }
-        #invitation { height: auto; color: $muted; padding: 1 1; }
+        .invitation { height: auto; color: $muted; padding: 1 1; }
     }
     """
 
@@ -129,7 +129,7 @@ class ChatScreen(ModeScreen):
             return
         event.input.clear()
         transcript = self.query_one("#transcript")
-        transcript.query("#invitation").remove()
+        transcript.query(".invitation").remove()
         transcript.mount(ExchangeView(exchange, self.workspace))
 
     _shown: Conversation | None = None
@@ -148,7 +148,7 @@ class ChatScreen(ModeScreen):
         if conversation.exchanges:
             transcript.mount(*(ExchangeView(exchange, self.workspace) for exchange in conversation.exchanges))
         else:
-            transcript.mount(Static(self._invitation(), id="invitation", markup=False))
+            transcript.mount(Static(self._invitation(), classes="invitation", markup=False))
 
     def _invitation(self) -> Content:
         lines = [Content("Ask a question and press Enter. Tab goes to the list of models."), Content(DISCLAIMER)]

@@ -56,6 +56,8 @@ class ConfirmScreen(Dialog[str]):
         """An answer's own key."""
         for one in self._answers:
             if event.character == one.key:
+                event.stop()  # or the screen below would take the key too
+                event.prevent_default()
                 self.dismiss(one.value)
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:

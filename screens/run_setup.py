@@ -143,7 +143,7 @@ class RunSetupScreen(Dialog[RunConfig]):
         try:
             load_config(preset_name=self._config.preset, overrides={field.setting: typed})
         except SettingsError as error:
-            return f"✖ {error.message.partition(' - at ')[0].replace('`', '').rstrip('.')}"
+            return f"✖ {error.message}"
         return self._missing_folder(str(typed)) if field.setting == "data.folder" else ""
 
     def _missing_folder(self, folder: str) -> str:

@@ -44,6 +44,7 @@ class TrainingScreen(ModeScreen):
         #activity { display: none; }
     }
     TrainingScreen.-small #hospitals { display: none; }
+    TrainingScreen.-small #start > Panel { padding: 0 1; }
     """
 
     def body(self) -> Iterable[Widget]:
@@ -67,7 +68,8 @@ class TrainingScreen(ModeScreen):
 
     def show_state(self) -> None:
         """Choose between welcome, preparation and run, then draw."""
-        known = bool(self.workspace.run.run)
-        self.set_class(not known and not self.workspace.training, "-idle")
-        self.set_class(not known and self.workspace.training, "-preparing")
+        workspace = self.workspace
+        preparing = workspace.preparing and workspace.opened is None
+        self.set_class(preparing, "-preparing")
+        self.set_class(not preparing and not workspace.run.run, "-idle")
         super().show_state()

@@ -10,7 +10,7 @@ from textual.color import Color
 from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Static
-from textual_plotext import PlotextPlot
+from textual_plotext import Plot, PlotextPlot
 
 from fedmed_tui.state import RunState
 from fedmed_tui.theme import MARKS, look
@@ -110,7 +110,7 @@ class SeriesChart(Vertical):
             if len(rounds) <= MARKED_POINTS:
                 plt.scatter(rounds, values, marker=one.mark, color=one.rgb)
         if series:
-            _set_axes(plt, series, self.DECIMALS)
+            _set_axes(plt, series, self.workspace.run.total_rounds, self.DECIMALS)
         widget.refresh()
 
 
@@ -149,15 +149,17 @@ def _thinned(rounds: list[int]) -> list[int]:
     return [rounds[round(at * step)] for at in range(MOST_POINTS)]
 
 
-def _set_axes(plt: object, series: list[Series], decimals: int) -> None:
-    rounds = sorted({at for one in series for at in one.points})
+def _set_axes(plt: Plot, series: list[Series], last_round: int, decimals: int) -> None:
+    """The whole run fits on the x axis from the start, so that the lines grow to the right."""
     values = [value for one in series for value in one.points.values()]
     low, high = min(values), max(values)
     margin = (high - low) * 0.08 or 0.05
     low, high = low - margin, high + margin
     ticks = [low + (high - low) * part / 3 for part in range(4)]
-    stride = max(1, -(-len(rounds) // 8))
-    shown = rounds[::stride]
-    plt.ylim(low, high)  # type: ignore[attr-defined]
-    plt.yticks(ticks, [f"{tick:.{decimals}f}" for tick in ticks])  # type: ignore[attr-defined]
-    plt.xticks(shown, ["base" if at == 0 else str(at) for at in shown])  # type: ignore[attr-defined]
+    plt.ylim(low, high)
+    plt.yticks(ticks, [f"{tick:.{decimals}f}" for tick in ticks])
+    first = min(at for one in series for at in one.points)
+    last = max(last_round, first + 1)
+    shown = range(first, last + 1, max(1, -(-(last - first) // 8)))
+    plt.xlim(first, last)
+    plt.xticks(shown, ["base" if at == 0 else str(at) for at in shown])

@@ -59,7 +59,7 @@ class AdapterList(OptionList):
     SCOPED_CSS = False
     DEFAULT_CSS = """
     AdapterList {
-        width: 30; height: 1fr; border: round $line; border-title-color: $muted; background: $background; padding: 0 1;
+        width: 32; height: 1fr; border: round $line; border-title-color: $muted; background: $background; padding: 0 1;
         &:focus { border: round $accent; }
     }
     .-medium AdapterList { width: 24; }
@@ -190,7 +190,7 @@ class ExchangeView(Vertical):
         return Content("\n").join([*note, Content(DISCLAIMER), Content(" · ".join(facts))])
 
     def _waiting(self) -> str:
-        progress = self.workspace.progress
+        progress = self.workspace.status.progress
         if progress is None:
             return "◌ thinking"
         share = f" {progress.done / progress.total:.0%}" if progress.total else ""

@@ -73,7 +73,7 @@ def _state(workspace: Workspace, *, detail: bool) -> Content:
 
 def _detail(workspace: Workspace) -> str:
     """What belongs to the state: how far the run or the loading has come."""
-    progress = workspace.progress
+    progress = workspace.status.progress
     if workspace.activity == "loading" and progress is not None:
         return f"{progress.done / progress.total:.0%}" if progress.total else ""
     run = workspace.live
@@ -86,10 +86,11 @@ def _detail(workspace: Workspace) -> str:
 
 def _facts(workspace: Workspace, width: int) -> str:
     """Model, quantization, device and memory; shorter words where there is little room."""
-    model = workspace.model
-    memory = size(workspace.resources.memory_bytes) if workspace.resources.memory_bytes else ""
-    if workspace.resources.gpu_bytes:
-        memory += f" + {size(workspace.resources.gpu_bytes)} on the GPU"
+    model = workspace.status.model
+    resources = workspace.status.resources
+    memory = size(resources.memory_bytes) if resources is not None else ""
+    if resources is not None and resources.gpu_bytes:
+        memory += f" + {size(resources.gpu_bytes)} on the GPU"
     if model is None:
         return " · ".join(part for part in ("no model in memory: it loads on the first need", memory) if part)
     threads = f"{model.threads} thread{'s' if model.threads != 1 else ''}"
@@ -112,7 +113,7 @@ class Banner(Figure):
         """Show or hide, then draw."""
         content = self._message()
         self.set_class(bool(content), "-shown")
-        self.set_class(self.workspace.exit is not None, "-bad")
+        self.set_class(self.workspace.status.exit is not None, "-bad")
         if not content.is_same(self._drawn):
             self._drawn = content
             self.update(content)
@@ -123,9 +124,9 @@ class Banner(Figure):
 
     def _message(self) -> Content:
         workspace = self.workspace
-        if workspace.exit is not None and not workspace.exit.expected:
+        if workspace.status.exit is not None and not workspace.status.exit.expected:
             restart = "restart the engine" + (" and go on with the run" if workspace.goes_on_after_restart else "")
-            return Content.assemble(("✖ ", "bold"), safe(workspace.exit.sentence), ("  r ", "bold"), restart)
+            return Content.assemble(("✖ ", "bold"), safe(workspace.status.exit.sentence), ("  r ", "bold"), restart)
         if workspace.opened is not None:
             earlier = f"Earlier run {safe(workspace.opened.run)}."
             return Content.assemble(("◂ ", "$accent"), earlier, ("  l ", "bold $accent"), "back to the run in progress")

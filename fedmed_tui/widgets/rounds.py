@@ -57,6 +57,8 @@ class RoundList(Figure):
         loss = run.macro_series().get(0)
         if loss is not None:
             return Content.assemble(("✔ ", "$accent"), f"{'base':<{label}}  {number(loss)}")
+        if 0 not in run.rounds and self.workspace.status.progress is not None and run is self.workspace.live:
+            return Content.assemble(("◌ ", "$accent"), safe(self.workspace.status.progress.what))
         if 0 not in run.rounds:
             return Content.styled(f"· {'base':<{label}}", "$muted")
         known = len(run.rounds[0].hospitals)

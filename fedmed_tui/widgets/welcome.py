@@ -9,7 +9,7 @@ from fedmed_tui.widgets.figure import Figure
 from fedmed_tui.widgets.text import bar, safe
 
 KEYS = (
-    ("s", "train the demo: three hospitals, three rounds, a few minutes"),
+    ("s", "train the demo: three rounds, a few minutes"),
     ("1", "look at the hospitals' data first"),
     ("5", "chat with the model"),
     ("n", "set up a run of your own"),
@@ -50,13 +50,13 @@ class Preparing(Figure):
 
     def picture(self, width: int) -> Content:
         """See the class."""
-        progress = self.workspace.progress
+        progress = self.workspace.status.progress
         what = safe(progress.what) if progress else "Getting ready"
         lines = [Content.styled("The run is being prepared.", "bold"), Content(""), Content.assemble(("◌ ", "$accent"), what)]
         if progress is not None and progress.total:
             share = progress.done / progress.total
             lines.append(Content.assemble("  ", bar(share, min(40, width - 10)), f" {share:>5.0%}"))
-        model = self.workspace.model
+        model = self.workspace.status.model
         if model is not None:
             lines += [Content(""), Content.styled(f"The model is in memory: {size(model.base_bytes)}.", "$muted")]
         return Content("\n").join(lines)

@@ -1,0 +1,144 @@
+"""Asking models, reading answers, leaving the input."""
+
+from __future__ import annotations
+
+import pytest
+import script
+from conftest import SIZES, redraw, tell, text_of, until
+from textual.widgets import Input
+
+from fedmed_tui.app import FedMedApp
+from fedmed_tui.disclaimer import DISCLAIMER
+from fedmed_tui.widgets.chat import AdapterList
+
+
+def words(text: str) -> str:
+    """The text without line breaks and frames."""
+    return " ".join(text.replace("│", " ").split())
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_a_question_gets_a_streamed_answer_with_speed_and_disclaimer(fake_app: FedMedApp, size: tuple[int, int]) -> None:
+    async with fake_app.run_test(size=size) as pilot:
+        await until(pilot, lambda: fake_app.workspace.status.ready)
+        await pilot.press("c")
+        await pilot.press(*"fever", "enter")
+
+        await until(pilot, lambda: "tokens/s" in text_of(pilot))
+
+        assert fake_app.screen.query_one(Input).value == ""
+        answer = fake_app.workspace.conversation("base").exchanges[0]
+        assert answer.answer.startswith("(base) It depends on the **cause**")
+        assert answer.tokens_per_second == 20.0
+        assert "Not medical advice" in text_of(pilot)
+
+
+async def test_the_answer_is_shown_as_markdown(fake_app: FedMedApp) -> None:
+    async with fake_app.run_test(size=(120, 36)) as pilot:
+        await until(pilot, lambda: fake_app.workspace.status.ready)
+        await pilot.press("5")
+        await pilot.press(*"fever", "enter")
+        await until(pilot, lambda: "tokens/s" in text_of(pilot))
+
+        shown = words(text_of(pilot))
+
+    assert "› fever" in shown
+    assert "It depends on the cause." in shown
+    assert DISCLAIMER in shown
+
+
+async def test_escape_stops_the_answer_and_then_leaves_the_input(slow_app: FedMedApp) -> None:
+    async with slow_app.run_test() as pilot:
+        await until(pilot, lambda: slow_app.workspace.status.ready)
+        await pilot.press("5")
+        await pilot.press(*"fever", "enter")
+        await until(pilot, lambda: "depends" in text_of(pilot))
+
+        await pilot.press("escape")
+        await until(pilot, lambda: "stopped" in text_of(pilot))
+        assert isinstance(slow_app.focused, Input)
+
+        await pilot.press("escape")
+        await pilot.press("2")
+        assert slow_app.current_mode == "training"
+
+
+async def test_digits_are_text_while_a_question_is_typed(app: FedMedApp) -> None:
+    async with app.run_test() as pilot:
+        await pilot.press("5")
+        await pilot.press(*"is 120 s1")
+
+        assert app.current_mode == "chat"
+        assert app.screen.query_one(Input).value == "is 120 s1"
+
+
+async def test_every_model_has_its_own_transcript(fake_app: FedMedApp) -> None:
+    async with fake_app.run_test(size=(120, 36)) as pilot:
+        await until(pilot, lambda: fake_app.workspace.status.ready)
+        await pilot.press("s")
+        await until(pilot, lambda: fake_app.run_state.finished)
+        await pilot.press("5")
+        await pilot.press(*"first", "enter")
+        await until(pilot, lambda: "tokens/s" in text_of(pilot))
+
+        fake_app.screen.query_one(AdapterList).choose("B")
+        await redraw(pilot)
+        assert "› first" not in text_of(pilot)
+        await pilot.press(*"second", "enter")
+        await until(pilot, lambda: "(B)" in text_of(pilot))
+
+        fake_app.screen.query_one(AdapterList).choose("base")
+        await redraw(pilot)
+        await until(pilot, lambda: "› first" in text_of(pilot) and "(base)" in text_of(pilot))
+        assert "› second" not in text_of(pilot)
+
+
+async def test_the_list_shows_loss_weight_and_the_best_hospital(app: FedMedApp) -> None:
+    async with app.run_test(size=(120, 36)) as pilot:
+        await tell(pilot, script.session_events())
+        await pilot.press("5")
+        await redraw(pilot)
+
+        shown = words(text_of(pilot))
+
+    assert "▲ Hospital B ★ best" in shown
+    assert "loss 2.448 · weight 0.41" in shown
+
+
+async def test_tab_goes_to_the_models_and_enter_back_to_the_question(app: FedMedApp) -> None:
+    async with app.run_test() as pilot:
+        await tell(pilot, script.session_events())
+        await pilot.press("5")
+        await redraw(pilot)
+
+        await pilot.press("tab")
+        assert isinstance(app.focused, AdapterList)
+        await pilot.press("down", "down", "enter")
+
+        assert isinstance(app.focused, Input)
+        assert app.screen.query_one(AdapterList).adapter == "A"
+
+
+async def test_a_question_the_engine_cannot_answer_gets_the_reason(fake_app: FedMedApp) -> None:
+    async with fake_app.run_test(size=(120, 36)) as pilot:
+        await until(pilot, lambda: fake_app.workspace.status.ready)
+        await pilot.press("5")
+        await pilot.press(*"impossible", "enter")
+
+        await until(pilot, lambda: "✖ the adapter is missing. Train first." in text_of(pilot))
+        await until(pilot, lambda: not fake_app.workspace.chat_job)
+
+
+async def test_a_follow_up_carries_the_conversation(fake_app: FedMedApp) -> None:
+    async with fake_app.run_test() as pilot:
+        await until(pilot, lambda: fake_app.workspace.status.ready)
+        await pilot.press("5")
+        await pilot.press(*"one", "enter")
+        await until(pilot, lambda: fake_app.workspace.conversations.last_answer)
+        await until(pilot, lambda: not fake_app.workspace.chat_job)
+        await pilot.press(*"two", "enter")
+
+        turns = fake_app.workspace.conversation("base").turns
+
+    assert [turn.role for turn in turns] == ["user", "assistant", "user"]
+    assert turns[0].text == "one" and turns[2].text == "two"
