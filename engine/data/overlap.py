@@ -117,21 +117,33 @@ def match(sketches: Sequence[Sketches], threshold: float) -> Iterator[int | Matc
     """Compare every pair with every other; yields how many are done, and at last the Matches."""
     groups, signatures = _grouped(sketches)
     exact = _exact_copies(sketches)
+    matches = Matches()
+    for item in neighbours(signatures, threshold):
+        if isinstance(item, int):
+            yield item
+        else:
+            at, near = item
+            _count(sketches, groups[at], [(groups[other], similarity) for other, similarity in near], exact, matches)
+    yield matches
+
+
+def neighbours(signatures: np.ndarray, threshold: float) -> Iterator[int | tuple[int, list[tuple[int, float]]]]:
+    """For each row of `signatures` (pairs, 512): the rows like it, itself among them, with estimated similarities.
+
+    Between results it yields plain numbers: how far it has come, up to the number of rows.
+    """
     index = MinHashLSH(num_perm=PERMUTATIONS, params=_bands(threshold))
     hashes = [LeanMinHash(seed=0, hashvalues=signature, scheme="affine32") for signature in signatures]
     for at, one in enumerate(hashes):
         index.insert(at, one, check_duplication=False)
         if at % STEP == 0:
             yield at // 2
-    matches = Matches()
     for at, one in enumerate(hashes):
-        candidates = np.array(sorted({*index.query(one), at}))
+        candidates = np.array(sorted(index.query(one)))
         alike = (signatures[candidates] == signatures[at]).mean(axis=1)
-        near = [(groups[other], float(value)) for other, value in zip(candidates, alike, strict=True) if value >= threshold]
-        _count(sketches, groups[at], near, exact, matches)
+        yield at, [(int(row), float(value)) for row, value in zip(candidates, alike, strict=True) if value >= threshold]
         if at % STEP == 0:
             yield (len(hashes) + at) // 2
-    yield matches
 
 
 def _bands(threshold: float) -> tuple[int, int]:
