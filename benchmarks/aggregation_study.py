@@ -44,8 +44,8 @@ SMALL = {
     "model.quantization": "none",
     "model.device": "cpu",
     "lora.target_modules": ("q_proj", "v_proj", "up_proj", "down_proj"),
-    "training.rounds": 6,
-    "training.local_steps": 30,
+    "training.rounds": 5,
+    "training.local_steps": 24,
     "training.batch_size": 8,
     "training.learning_rate": 3e-3,
     "training.max_tokens": 96,
@@ -152,6 +152,10 @@ def record(out: Path, plan: hospitals.Plan, key: tuple[int, str, str], result: f
         "verdicts": [event.verdict for event in result.events],
         "combine_errors": [event.combine_error for event in result.events],
         "shares": [event.cost.share for event in result.events if event.cost],
+        "tested": [
+            [(one.name, one.screen, one.gain, one.error, one.chosen) for one in event.candidates if one.gain is not None]
+            for event in result.events
+        ],
         "weights": [{one.hospital: one.weight * event.scale for one in event.weights} for event in result.events],
     }
     with out.open("a", encoding="utf-8") as file:

@@ -111,7 +111,7 @@ def run(config: RunConfig, bank: AdapterBank, hospitals: Attacked, finals: list[
                 bank.check(update.adapter, where=update.hospital)
             except FedMedError as error:
                 unusable[update.hospital] = error.message
-        given = Round(number, task.start, sorted(updates, key=lambda one: one.hospital), task.held, unusable)
+        given = Round(number, task.start, sorted(updates, key=lambda one: one.hospital), unusable)
         result = finish(aggregator.aggregate(given, memory, carried))
         adapter, memory, carried = result.adapter, result.memory, result.moments | controls(updates)
         events.append(result.event)

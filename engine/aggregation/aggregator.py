@@ -36,8 +36,6 @@ class Round:
     start: Adapter
     updates: Sequence[Update]
     """Sorted by hospital."""
-    held: int = 0
-    """Directions of `start` that no hospital changed."""
     unusable: dict[str, str] = field(default_factory=dict)
     """Hospitals whose update cannot be used at all, with the reason."""
 
@@ -74,7 +72,7 @@ class Aggregator:
         situation = Situation(given.number, given.start, counted)
         bench = self._bench(situation)
         choice = yield from self._choose(situation, [update.hospital for update in given.updates], bench, memory)
-        weights, combined = self._combine(situation, choice, given.held)
+        weights, combined = self._combine(situation, choice)
         adapter, moments = server_step(
             self._rules.server_optimizer, self._rules.server_learning_rate, given.start, combined.adapter, moments
         )
@@ -145,7 +143,7 @@ class Aggregator:
 
     # --- combining -------------------------------------------------------------------------------------------------------------
 
-    def _combine(self, situation: Situation, choice: Choice, held: int) -> tuple[Weights, Combined]:
+    def _combine(self, situation: Situation, choice: Choice) -> tuple[Weights, Combined]:
         """The weights as they are used, and what they give."""
         weights = {name: self._rules.scale * weight for name, weight in choice.weights.items()}
         if self._rules.norm_clip:
@@ -154,7 +152,7 @@ class Aggregator:
         adapters, vector = [update.adapter for update in used], [weights[update.hospital] for update in used]
         if self._rules.weighting in COORDINATES:
             return weights, self._by_coordinates(situation, adapters, vector)
-        ranks = Ranks(self._config.lora.rank, self._rules.stacked_rank, held)
+        ranks = Ranks(self._config.lora.rank, self._rules.stacked_rank)
         return weights, combine(self._rules.combine, situation.start, adapters, vector, ranks)
 
     def _by_coordinates(self, situation: Situation, adapters: Sequence[Adapter], vector: Sequence[float]) -> Combined:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import torch
 
-from engine.aggregation.products import ProductSum, rank_of
+from engine.aggregation.products import ProductSum
 from engine.model.adapters import Adapter
 from engine.settings import CombineRule
 
@@ -30,11 +30,10 @@ class Combined:
 
 @dataclass(frozen=True)
 class Ranks:
-    """The rank of the global adapter; under `stacked`, the most it may reach, and the directions that all updates share."""
+    """The rank of the global adapter, and the most it may reach under `stacked`."""
 
     adapter: int
     stacked: int = 0
-    held: int = 0
 
 
 class FactorSum:
@@ -75,8 +74,7 @@ def combine(rule: CombineRule, start: Adapter, updates: Sequence[Adapter], weigh
     elif rule == "exact":
         adapter = exact.project(ranks.adapter) if exact.norm() else start
     else:
-        needed = ranks.held + sum(rank_of(update) - ranks.held for update in updates)
-        adapter = exact.project(min(max(needed, ranks.adapter), ranks.stacked))
+        adapter = exact.project(min(max(exact.rank(), ranks.adapter), ranks.stacked))
     return Combined(adapter, exact.error_of(adapter))
 
 

@@ -19,6 +19,8 @@ from engine.model.adapters import Adapter
 
 CAPACITY = 128
 """Columns a layer's stack may have before it is compressed: up to 16 adapters of rank 8 are added without any loss."""
+NEGLIGIBLE = 1e-7
+"""Singular values below this share of the largest are rounding of fp32 factors."""
 ROW_NORM = 1 / math.sqrt(3)
 """Length of a row of a fresh A, uniform in ±1/√in. New A get it too, so that training goes on as it began, and no direction
 dies: where a singular value is 0, B's column is 0 and A's row is not."""
@@ -54,6 +56,10 @@ class _Stack:
 
     def norm(self) -> float:
         return float(torch.linalg.norm(self.core()[2]))
+
+    def rank(self) -> int:
+        values = torch.linalg.svdvals(self.core()[2])
+        return int((values > NEGLIGIBLE * values[0]).sum())
 
     def truncated(self, rank: int) -> tuple[_Stack, float]:
         """The closest product of rank `rank` (Eckart and Young 1936), rows of A `ROW_NORM` long, and its distance."""
@@ -102,6 +108,10 @@ class ProductSum:
     def norm(self) -> float:
         """Frobenius norm over all layers."""
         return math.sqrt(sum(stack.norm() ** 2 for stack in self._stacks.values()))
+
+    def rank(self) -> int:
+        """Directions that matter, in the layer that has most of them."""
+        return max((stack.rank() for stack in self._stacks.values()), default=0)
 
     def project(self, rank: int) -> Adapter:
         """The adapter of rank `rank` whose product is closest to the sum. Columns are sorted by singular value."""

@@ -31,10 +31,10 @@ class Point:
 
 @dataclass(frozen=True)
 class Quadratic:
-    """c + g·v + ½ vᵀ H v."""
+    """A polynomial of second degree in the weights."""
 
     coefficients: Tensor
-    count: int
+    """Of the monomials 1, v_i, v_i v_j."""
 
     def __call__(self, vectors: Tensor) -> Tensor:
         """Values at vectors (N, K), shape (N,)."""
@@ -56,8 +56,8 @@ def fit(points: Sequence[Point]) -> Quadratic:
     ridge = torch.eye(terms, dtype=torch.float64)[1 + count :] * RIDGE
     design = torch.cat([*rows, ridge])
     target = torch.cat([*targets, torch.zeros(len(ridge), dtype=torch.float64)])
-    solution = torch.linalg.lstsq(design, target[:, None]).solution[:, 0]
-    return Quadratic(solution, count)
+    q, r = torch.linalg.qr(design)  # torch.linalg.lstsq does not give the same last bits every time
+    return Quadratic(torch.linalg.solve_triangular(r, (q.T @ target)[:, None], upper=True)[:, 0])
 
 
 def _monomials(vectors: Tensor) -> Tensor:

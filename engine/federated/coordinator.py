@@ -138,7 +138,6 @@ class Coordinator:
             number=task.round,
             start=task.start,
             updates=sorted(updates, key=lambda update: update.hospital),
-            held=task.held,
             unusable=unusable,
         )
 
