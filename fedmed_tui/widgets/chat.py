@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from markdown_it import MarkdownIt
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
@@ -134,6 +135,11 @@ class QuestionInput(Input):
     """
 
 
+def _parser() -> MarkdownIt:
+    """Markdown without HTML: a model's `<b>` is shown instead of being left out."""
+    return MarkdownIt("gfm-like", {"html": False})
+
+
 class ExchangeView(Vertical):
     """A question, its answer as it grows, and below it how fast it came and that it is no medical advice."""
 
@@ -148,31 +154,39 @@ class ExchangeView(Vertical):
         super().__init__()
         self.exchange = exchange
         self.workspace = workspace
+        self._complete = not exchange.open
+        complete_text = safe(exchange.answer) if self._complete else ""
+        self._answer = Markdown(complete_text, parser_factory=_parser, open_links=False)
+        self._status_line = Static(classes="status", markup=False)
         self._stream: MarkdownStream | None = None
         self._written = 0
-        self._complete = False
+        self._ready = False
 
     def compose(self) -> ComposeResult:
         """Question, answer, status."""
         yield Static(Content.assemble("› ", safe(self.exchange.question)), classes="question", markup=False)
-        yield Markdown(open_links=False)
-        yield Static(classes="status", markup=False)
+        yield self._answer
+        yield self._status_line
+
+    def on_mount(self) -> None:
+        """From now on the answer may grow: before, the widget for it would have overwritten the text with its own start."""
+        self._ready = True
+        self._status_line.update(self._status())
 
     async def flush(self) -> None:
         """Show the text that has arrived since the last call."""
-        if self._complete or not self.is_mounted:
+        if self._complete or not self._ready:
             return
         text = self.exchange.answer
         if len(text) > self._written:
-            if self._stream is None:
-                self._stream = Markdown.get_stream(self.query_one(Markdown))
+            self._stream = self._stream or Markdown.get_stream(self._answer)
             await self._stream.write(safe(text[self._written :]))
             self._written = len(text)
         if not self.exchange.open:
             self._complete = True
             if self._stream is not None:
                 await self._stream.stop()
-        self.query_one(".status", Static).update(self._status())
+        self._status_line.update(self._status())
 
     def _status(self) -> Content:
         exchange = self.exchange

@@ -11,14 +11,7 @@ from fedmed_tui.widgets.text import Column, bar, change, number, one_line, safe,
 
 @pytest.mark.parametrize(
     ("fraction", "drawn"),
-    [
-        (0.0, "──────────"),
-        (0.25, "━━╸───────"),
-        (0.5, "━━━━━─────"),
-        (1.0, "━━━━━━━━━━"),
-        (7.0, "━━━━━━━━━━"),
-        (-1.0, "──────────"),
-    ],
+    [(0.0, "────────"), (0.3, "━━╸─────"), (0.5, "━━━━────"), (1.0, "━━━━━━━━"), (7.0, "━━━━━━━━"), (-1.0, "────────")],
 )
 def test_a_bar_is_filled_by_half_cells_and_never_beyond_its_ends(fraction: float, drawn: str) -> None:
     assert bar(fraction, 8).plain == drawn

@@ -21,7 +21,7 @@ async def test_s_starts_the_demo_and_every_round_is_listed_when_it_is_done(fake_
 
     assert fake_app.run_state.run.startswith("demo-")
     assert "100%" in shown and "finished in 3 min 00 s" in shown
-    assert "✔ 1     2.920 → 2.745  −6.0%  59 s" in shown
+    assert "✔ 1     2.920 → 2.745   −6.0%  59 s" in shown
     assert "✔ 3" in shown
 
 
