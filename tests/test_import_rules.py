@@ -54,10 +54,17 @@ def test_the_engine_is_ready_before_it_loads_a_tensor_library() -> None:
 
 
 def test_the_whole_engine_loads_nothing_of_the_screen() -> None:
-    loaded = modules_after(importing(submodules("engine")))
+    loaded = modules_after(importing([name for name in submodules("engine") if not name.startswith("engine.data.phi.")]))
 
     assert "torch" in loaded  # all of it was really imported
     assert loaded.isdisjoint(SCREEN)
+
+
+def test_the_phi_scan_loads_nothing_of_our_screen() -> None:
+    loaded = modules_after(importing([name for name in submodules("engine") if name.startswith("engine.data.phi.")]))
+
+    assert "spacy" in loaded  # whose own command line loads rich and typer
+    assert loaded.isdisjoint({"textual", "fedmed_tui", "screens"})
 
 
 def test_the_import_contracts_hold() -> None:

@@ -13,7 +13,6 @@ from engine.data import store
 from engine.data.compare import compare
 from engine.data.overlap import check_overlap
 from engine.data.partition import describe, find_partitions
-from engine.data.phi.scan import scan
 from engine.errors import DataError
 from engine.files import write_atomically
 from engine.protocol import (
@@ -61,6 +60,8 @@ def report(command: ReportData) -> Generator[Progress | DataReported | None, Non
     Raises:
         DataError: a partition cannot be read. RunError: the sheet cannot be written.
     """
+    from engine.data.phi.scan import scan  # its libraries take seconds to load
+
     folder = locations.data_folder(command.folder)
     sheet = DataSheet(name=folder.name, manifests={})
     jobs = (
