@@ -36,12 +36,9 @@ def read_partition(folder: Path, hospital: str) -> list[Pair]:
         DataError: unknown hospital, unreadable or malformed file, a pair that cannot be used (with its line or row),
             or no training or no validation pairs.
     """
-    partitions = _partitions(folder)
-    if hospital not in partitions:
-        known = ", ".join(sorted(partitions))
-        raise DataError(f"there is no hospital '{hospital}'.", where=str(folder), hint=f"It holds: {known}.")
-    pairs = _read(partitions[hospital], hospital)
-    _check_splits(pairs, partitions[hospital])
+    path = _partition(folder, hospital)
+    pairs = _read(path, hospital)
+    _check_splits(pairs, path)
     return pairs
 
 
@@ -92,6 +89,17 @@ def _histogram(words: list[int]) -> tuple[int, ...]:
     """Answers per bin of `LENGTH_BIN` words; what is longer than all bins is in the last."""
     counts = Counter(min(length // LENGTH_BIN, LENGTH_BINS - 1) for length in words)
     return tuple(counts[at] for at in range(max(counts) + 1))
+
+
+def _partition(folder: Path, hospital: str) -> Path:
+    """The hospital's file or folder, without a look at all the others. Raises DataError when there is none."""
+    for path in (folder / f"{PREFIX}{hospital}", folder / f"{PREFIX}{hospital}{SUFFIX}"):
+        if _hospital_name(path) == hospital and path.exists():
+            return path
+    partitions = _partitions(folder)
+    if hospital in partitions:  # they were just recovered
+        return partitions[hospital]
+    raise DataError(f"there is no hospital '{hospital}'.", where=str(folder), hint=f"It holds: {', '.join(partitions)}.")
 
 
 def _partitions(folder: Path) -> dict[str, Path]:
