@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from fedmed_tui import cli, runs
-from tests.cli.helpers import QUICK, TRAINED, edit_json
+from fedmed_tui import runs
+from tests.cli.helpers import QUICK, TOLD, TRAINED, edit_json
 
 
 @pytest.fixture(scope="session")
 def trained_home(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path, model_cache: Path) -> Path:
-    """A working folder with one finished run of two rounds."""
+    """A working folder with one finished run of two rounds, and what its training printed into a pipe."""
     folder = tmp_path_factory.mktemp("trained-home")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("FEDMED_HOME", str(folder))
-        patch.setenv("FEDMED_CACHE", str(model_cache))
-        patch.setenv("FEDMED_LOG", str(folder / "engine.log"))
-        assert cli.main(["train", "--rounds", "2", "--model", str(tiny_model), "--run", TRAINED, *QUICK]) == cli.DONE
+    places = {"FEDMED_HOME": str(folder), "FEDMED_CACHE": str(model_cache), "FEDMED_LOG": str(folder / "engine.log")}
+    command = [sys.executable, "-m", "fedmed_tui", "train", "--rounds", "2", "--model", str(tiny_model), "--run", TRAINED, *QUICK]
+    told = subprocess.run(command, env={**os.environ, **places}, capture_output=True, text=True, check=False, timeout=300)
+    assert told.returncode == 0, told.stderr
+    (folder / TOLD).write_text(told.stdout)
     return folder
 
 

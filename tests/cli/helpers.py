@@ -9,6 +9,8 @@ from typing import Any
 
 TRAINED = "trained"
 """The finished run of the `trained_run` fixture."""
+TOLD = "told.txt"
+"""What training it printed, in the `trained_home` folder."""
 QUICK = ("--set", "training.local_steps=2", "--set", "data.validation_pairs=2")
 
 

@@ -18,7 +18,7 @@ from engine.protocol import EngineReady, JobFinished, RoundFinished, RunStarted,
 from fedmed_tui import runs
 from fedmed_tui.cli import CANCELLED, DONE, FAILED, main
 from fedmed_tui.cli.train import parse_settings
-from tests.cli.helpers import QUICK, TRAINED
+from tests.cli.helpers import QUICK, TOLD, TRAINED
 
 COMMAND = (sys.executable, "-m", "fedmed_tui")
 LONG = ("train", "--rounds", "1000", "--run", "long", *QUICK)
@@ -45,20 +45,20 @@ def read_until(process: subprocess.Popen[str], words: str) -> str:
 def test_resume_goes_on_from_the_last_complete_round(unfinished_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code = main(["train", "--resume", TRAINED, "--json"])
 
-    events = [decode_event(line.encode()).event for line in capsys.readouterr().out.splitlines()]
+    output = capsys.readouterr()
+    events = [decode_event(line.encode()).event for line in output.out.splitlines()]
     assert code == DONE
+    assert f"fedmed-tui chat --hospital global --run {TRAINED}" in output.err
     assert [event.completed for event in events if isinstance(event, RunStarted)] == [1]
     assert [event.round for event in events if isinstance(event, RoundFinished)] == [2]
     assert isinstance(events[-1], JobFinished)
 
 
-def test_in_a_pipe_it_tells_the_run_in_sentences(unfinished_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    main(["train", "--resume", TRAINED])
+def test_in_a_pipe_it_tells_the_run_in_sentences(trained_home: Path) -> None:
+    told = (trained_home / TOLD).read_text()
 
-    output = capsys.readouterr()
-    assert "Round 2 closed" in output.out
-    assert output.out.count("Loaded ") == 1
-    assert f"fedmed-tui chat --hospital global --run {TRAINED}" in output.err
+    assert "Round 2 closed" in told
+    assert told.count("Loaded ") == 1
 
 
 def test_on_a_terminal_it_draws_bars(unfinished_run: Path) -> None:
