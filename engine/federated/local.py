@@ -28,7 +28,9 @@ class LocalSteps:
     ) -> None:
         """Fill the slot. `start` is the assignment's, in the hospital's own rank."""
         bank.put(TRAINING, start)
-        named = zip(sorted(start), bank.parameters(), strict=True)
+        self._slot = bank.parameters()
+        self._forget_gradients()
+        named = zip(sorted(start), self._slot, strict=True)
         self._parameters = {name: p for name, p in named if _factor(name) in assignment.trains}
         self._start = {name: start[name].to(p.device) for name, p in self._parameters.items()}
         self._held = assignment.held
@@ -49,7 +51,7 @@ class LocalSteps:
         for group in self._optimizer.param_groups:
             group["lr"] = settings.learning_rate * scale
         self._optimizer.step()
-        self._optimizer.zero_grad(set_to_none=True)
+        self._forget_gradients()
         for name, parameter in self._parameters.items():
             _frozen(name, parameter.data, self._held).copy_(_frozen(name, self._start[name], self._held))
         self._steps += 1
@@ -59,6 +61,11 @@ class LocalSteps:
         if self._settings.objective != "scaffold":
             return {}
         return {name: (total / self._steps).cpu() for name, total in self._gradients.items()}
+
+    def _forget_gradients(self) -> None:
+        """Also of the factor that does not train: it may in the next round."""
+        for parameter in self._slot:
+            parameter.grad = None
 
     def _correct_gradients(self) -> None:
         for name, parameter in self._parameters.items():
