@@ -1,0 +1,102 @@
+"""Pictures for the documentation, taken from the real application with a real run and a real answer.
+
+    python benchmarks/screenshots.py [--run NAME] [--folder docs]
+
+Without `--run` the demo is trained first (some minutes), and the main picture is taken in its last round. Writes `screenshot.svg`
+(the Training screen) and `screenshot-<screen>.svg` for the others, 120 columns by 36 lines.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+from textual.pilot import Pilot
+
+from fedmed_tui import runs
+from fedmed_tui.app import FedMedApp
+from screens.chat import ChatScreen
+
+SIZE = (120, 36)
+QUESTION = "What are the symptoms of type 2 diabetes?"
+ANSWER_TOKENS = 60
+"""The answer is stopped about here, so that it fits the picture."""
+
+
+async def until(app: FedMedApp, pilot: Pilot[None], reached: Callable[[], object]) -> None:
+    """Wait for a state; give up when the engine did."""
+    while not reached():
+        if app.workspace.status.exit is not None:
+            raise SystemExit(app.workspace.status.exit.sentence)
+        await pilot.pause(0.1)
+
+
+async def picture(app: FedMedApp, pilot: Pilot[None], path: Path) -> None:
+    """Write what is on the screen."""
+    await asyncio.sleep(1.0)  # the next redraw
+    await pilot.pause()
+    path.write_text(app.export_screenshot(title="fedmed-tui"), encoding="utf-8")
+    print(path)
+
+
+async def train(app: FedMedApp, pilot: Pilot[None], main_picture: Path) -> None:
+    """Train the demo; the main picture shows the second hospital's work in the last round."""
+    await pilot.press("s")
+    await until(app, pilot, lambda: app.run_state.total_rounds)
+    last, second = app.run_state.total_rounds, app.run_state.hospitals[1].name
+
+    def well_under_way() -> bool:
+        state = app.run_state.rounds.get(last)
+        at = state.hospitals.get(second) if state else None
+        return at is not None and 2 * at.step > at.steps > 0
+
+    await until(app, pilot, well_under_way)
+    await picture(app, pilot, main_picture)
+    await until(app, pilot, lambda: not app.workspace.training)
+
+
+async def answer(app: FedMedApp, pilot: Pilot[None]) -> None:
+    """Ask the best hospital's model, and wait for enough of its answer."""
+    await pilot.press("5")
+    assert isinstance(app.screen, ChatScreen)
+    adapter = app.run_state.hospitals[1].name
+    app.screen.choose(adapter)
+    await pilot.press(*QUESTION, "enter")
+    exchange = app.workspace.conversation(adapter).exchanges[-1]
+    await until(app, pilot, lambda: not exchange.open or len(exchange.answer.split()) > ANSWER_TOKENS)
+    await pilot.press("escape")
+    await until(app, pilot, lambda: not exchange.open)
+
+
+async def take(run: str, folder: Path) -> None:
+    """All pictures, in order."""
+    app = FedMedApp()
+    async with app.run_test(size=SIZE) as pilot:
+        await until(app, pilot, lambda: app.workspace.status.ready and not app.workspace.data_job)
+        if run:
+            app.workspace.show_run(runs.load_state(run))
+            await picture(app, pilot, folder / "screenshot.svg")
+        else:
+            await train(app, pilot, folder / "screenshot.svg")
+        await answer(app, pilot)
+        await picture(app, pilot, folder / "screenshot-chat.svg")
+        await pilot.press("escape")
+        for key, name in (("1", "data"), ("3", "aggregator"), ("4", "benchmark")):
+            await pilot.press(key)
+            await picture(app, pilot, folder / f"screenshot-{name}.svg")
+        await app.workspace.close()
+
+
+def main() -> None:
+    """Take the pictures in the working folder."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--run", default="", help="a finished run of the working folder; the demo is trained when not given")
+    parser.add_argument("--folder", type=Path, default=Path("docs"), help="where the pictures go")
+    options = parser.parse_args()
+    asyncio.run(take(options.run, options.folder))
+
+
+if __name__ == "__main__":
+    main()
