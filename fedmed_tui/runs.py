@@ -8,40 +8,16 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Literal
-
-import msgspec
-from msgspec import Struct
 
 from engine import locations
 from engine.errors import ProtocolError, RunError
+from engine.manifest import FILE, Manifest, read_manifest
 from engine.protocol import GLOBAL, Stamped, decode_event
 from engine.settings import RunConfig
 from fedmed_tui.state import RunState
 
-MANIFEST = "manifest.json"
 EVENTS = "events.jsonl"
 ADAPTER_FILE = "adapter_model.safetensors"
-SCHEMA = 1
-
-Status = Literal["running", "done", "cancelled", "failed"]
-
-
-class Manifest(Struct, frozen=True, kw_only=True):
-    """A run's `manifest.json`, as the engine writes it."""
-
-    schema: int
-    run: str
-    config: RunConfig
-    created: float
-    """Unix time."""
-    version: str
-    completed: int
-    """Rounds that are safely on disk."""
-    rounds: int
-    status: Status
-    """`running` also stands there after a kill: the run can be resumed."""
-    hospitals: tuple[str, ...] = ()
 
 
 def new_run_name(config: RunConfig, now: float | None = None) -> str:
@@ -52,7 +28,7 @@ def new_run_name(config: RunConfig, now: float | None = None) -> str:
 def list_runs() -> list[Manifest]:
     """Every readable run, newest first. A folder without a readable manifest is no run and is left out."""
     found = []
-    for path in locations.runs_folder().glob(f"*/{MANIFEST}"):
+    for path in locations.runs_folder().glob(f"*/{FILE}"):
         try:
             found.append(load_manifest(path.parent.name))
         except RunError:
@@ -62,19 +38,7 @@ def list_runs() -> list[Manifest]:
 
 def load_manifest(run: str) -> Manifest:
     """Raises RunError when there is no such run or its manifest cannot be read."""
-    path = _existing(run) / MANIFEST
-    data = _read(path)
-    try:
-        manifest = msgspec.json.decode(data, type=Manifest)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise RunError(f"is damaged: {error}.", where=str(path), hint="Restore it from a copy, or start a new run.") from None
-    if manifest.schema != SCHEMA:
-        raise RunError(
-            f"has schema {manifest.schema}, this program reads {SCHEMA}.",
-            where=str(path),
-            hint="Use the version of fedmed-tui that wrote it.",
-        )
-    return manifest
+    return read_manifest(locations.run_folder(run))
 
 
 def load_events(run: str) -> list[Stamped]:

@@ -14,7 +14,8 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import DataTable, Static
 
-from fedmed_tui.runs import Manifest, list_runs
+from engine.manifest import Manifest
+from fedmed_tui.runs import list_runs
 from fedmed_tui.widgets.text import safe
 from screens.dialog import Dialog
 

@@ -42,7 +42,7 @@ def test_nothing_the_screen_imports_loads_a_tensor_library(package: str) -> None
 
 
 def test_the_protocol_and_the_settings_load_no_tensor_library() -> None:
-    loaded = modules_after("import engine.protocol, engine.settings, engine.errors, engine.locations, engine.files")
+    loaded = modules_after("import engine.protocol, engine.settings, engine.errors, engine.locations, engine.files, engine.manifest")
 
     assert loaded.isdisjoint({*TENSORS, "numpy", "pyarrow"})
 

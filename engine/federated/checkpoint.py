@@ -14,7 +14,6 @@ A round counts as done once `rounds/NNN` exists: it is prepared under another na
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import shutil
 import time
@@ -31,29 +30,13 @@ from engine import locations
 from engine.aggregation.memory import Memory
 from engine.errors import ModelError, RunError
 from engine.files import disk_error, sync_folder, write_atomically
+from engine.manifest import Manifest
 from engine.model.adapters import Adapter, from_bytes, to_bytes
-from engine.protocol import GLOBAL, AnyEvent, Outcome, RoundFinished, Stamped, decode_event, encode_event
+from engine.protocol import GLOBAL, AnyEvent, RoundFinished, Stamped, decode_event, encode_event
 from engine.settings import RunConfig
-from engine.version import __version__
 
 SCHEMA = 1
 CARRIED = "carried.safetensors"
-
-
-class Manifest(msgspec.Struct, kw_only=True):
-    """What a run is and how far it came."""
-
-    run: str
-    config: RunConfig
-    hospitals: tuple[str, ...]
-    created: float
-    rounds: int
-    completed: int = 0
-    status: Outcome | str = "running"
-    model_digest: str = ""
-    quantization: str = ""
-    schema: int = SCHEMA
-    version: str = __version__
 
 
 class RoundState(msgspec.Struct, kw_only=True):
@@ -109,10 +92,6 @@ class RunFolder:
         self._lock.release()
 
     # --- manifest --------------------------------------------------------------------------------------------------------------
-
-    def read_manifest(self) -> Manifest:
-        """Raises RunError when the run does not exist, is damaged, or is of a newer schema."""
-        return read_manifest(self.path)
 
     def write_manifest(self, manifest: Manifest) -> None:
         """Replace manifest.json."""
@@ -193,25 +172,6 @@ def _nested(flat: Adapter) -> dict[str, Adapter]:
         kind, _, name = key.partition("|")
         carried.setdefault(kind, {})[name] = tensor
     return carried
-
-
-def read_manifest(folder: Path) -> Manifest:
-    """Raises RunError when there is no run, or its manifest is damaged or of a newer schema."""
-    path = folder / "manifest.json"
-    try:
-        data = path.read_bytes()
-        schema = json.loads(data)["schema"]
-        if schema != SCHEMA:
-            raise RunError(
-                f"was written with schema {schema}, this program reads {SCHEMA}.",
-                where=str(path),
-                hint="Use the version of fedmed-tui that wrote it.",
-            )
-        return msgspec.json.decode(data, type=Manifest)
-    except FileNotFoundError:
-        raise RunError("there is no such run.", where=str(folder), hint="`fedmed-tui runs` lists the runs here.") from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunError(f"is damaged: {error}.", where=str(path), hint="Restore it from a copy, or start a new run.") from None
 
 
 def settings_hash(config: RunConfig) -> str:

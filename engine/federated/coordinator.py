@@ -17,9 +17,10 @@ from engine.aggregation.aggregator import Aggregation, Aggregator, Round
 from engine.aggregation.assignment import assignment, controls
 from engine.aggregation.memory import Memory
 from engine.errors import ModelError
-from engine.federated.checkpoint import Manifest, RoundState, RunFolder, settings_hash
+from engine.federated.checkpoint import RoundState, RunFolder, settings_hash
 from engine.federated.transport import Transport
 from engine.federated.update import Assignment, Evaluation, Update
+from engine.manifest import Manifest
 from engine.model.adapters import Adapter, AdapterBank, size_of, slot, to_bytes
 from engine.protocol import (
     GLOBAL,

@@ -10,12 +10,13 @@ from engine import locations
 from engine.aggregation.aggregator import Aggregator
 from engine.data.partition import list_hospitals
 from engine.errors import RunError
-from engine.federated.checkpoint import Checkpoint, EventLog, Manifest, RunFolder, read_manifest, settings_hash
+from engine.federated.checkpoint import Checkpoint, EventLog, RunFolder, settings_hash
 from engine.federated.coordinator import Coordinator, Position
 from engine.federated.hospital import Hospital
 from engine.federated.transport import InProcess
 from engine.jobs.context import Engine
 from engine.jobs.model import ensure_bank
+from engine.manifest import Manifest, read_manifest
 from engine.model.adapters import AdapterBank
 from engine.protocol import (
     DROPPABLE,

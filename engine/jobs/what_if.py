@@ -13,12 +13,13 @@ from statistics import fmean
 
 from engine import locations
 from engine.errors import RunError
-from engine.federated.checkpoint import Manifest, RoundState, adapter_folder, read_manifest, read_round
+from engine.federated.checkpoint import RoundState, adapter_folder, read_round
 from engine.federated.hospital import Hospital
 from engine.federated.transport import InProcess
 from engine.federated.update import Assessment, Verdict
 from engine.jobs.context import Engine
 from engine.jobs.model import ensure_bank
+from engine.manifest import Manifest, read_manifest
 from engine.model.adapters import Adapter, AdapterBank, load_adapter
 from engine.protocol import AnyEvent, Progress, WhatIf, WhatIfEvaluated, WhatIfLoss
 from engine.scheduler import Job
