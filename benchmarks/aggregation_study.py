@@ -48,7 +48,8 @@ SMALL = {
     "training.local_steps": 24,
     "training.batch_size": 8,
     "training.learning_rate": 3e-3,
-    "training.max_tokens": 96,
+    "training.max_tokens": 64,
+    "lora.dropout": 0.0,
     "data.validation_pairs": 1000,
     "aggregation.evaluation_share": 0.25,
 }

@@ -46,6 +46,8 @@ class Transfer(Struct, frozen=True, kw_only=True):
     """Whose pairs."""
     gain: float
     """Relative fall of the loss: 0.04 is 4 % lower, -0.2 is 20 % higher."""
+    error: float
+    """Standard error of `gain` over the voter's pairs."""
 
 
 class Candidate(Struct, frozen=True, kw_only=True):

@@ -29,6 +29,8 @@ LENGTH_GATE = 3.0
 """An update longer than so many median lengths neither counts nor votes."""
 HARM, HARM_GAP = 0.08, 0.05
 """Suspect: alone it raises the others' loss by so much, and by so much more than the typical update does."""
+DOUBT = 1.0
+"""Errors by which a complaint is reduced before it counts: a handful of pairs accuses nobody."""
 SCREEN_SHARE = 0.55
 """Part of the work that goes into screening."""
 SCREEN_PAIRS, TEST_PAIRS = 16, 32
@@ -96,9 +98,15 @@ class Agent:
         names = self._situation.names
         alone = yield from self._screen([_unit(names), *(_unit(names, name) for name in names)])
         transfer = tuple(
-            Transfer(hospital=name, voter=voter, gain=verdict.gains[1 + k] / verdict.losses[0])
+            Transfer(
+                hospital=name,
+                voter=voter,
+                gain=verdict.gains[1 + k] / verdict.losses[0],
+                error=verdict.errors[1 + k] / verdict.losses[0],
+            )
             for k, name in enumerate(names)
             for voter, verdict in alone.items()
+            if verdict.pairs >= VOTER_PAIRS
         )
         suspects = self._suspects(transfer)
         kept = self._situation.only([name for name in names if name not in suspects])
@@ -124,7 +132,7 @@ class Agent:
         names = self._situation.names
         typical = {}
         for name in names:
-            others = [one.gain for one in transfer if one.hospital == name and one.voter != name]
+            others = [one.gain + DOUBT * one.error for one in transfer if one.hospital == name and one.voter != name]
             typical[name] = median_high(others) if others else 0.0  # the upper one: with two voters, both must complain
         found = []
         for name in names:

@@ -71,11 +71,9 @@ def combine(rule: CombineRule, start: Adapter, updates: Sequence[Adapter], weigh
             factors.add(adapter, weight)
     if by_factors:
         adapter = factors.result()
-    elif rule == "exact":
-        adapter = exact.project(ranks.adapter) if exact.norm() else start
-    else:
-        adapter = exact.project(min(max(exact.rank(), ranks.adapter), ranks.stacked))
-    return Combined(adapter, exact.error_of(adapter))
+        return Combined(adapter, exact.error_of(adapter))
+    rank = ranks.adapter if rule == "exact" else min(max(exact.rank(), ranks.adapter), ranks.stacked)
+    return Combined(*exact.project(rank))
 
 
 def trained_factors(rule: CombineRule, round_number: int) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """Sums of products B·A in factored form: added up, measured and brought back to a rank without a d × d matrix.
 
 A layer's sum is kept as stacked factors, `B` (out, R) and `A` (R, in): their product is the sum. QR of both factors moves all
-questions about it (norm, singular values, distance) into an R × R matrix. All arithmetic is in float64.
+questions about it (norm, singular values, distance) into an R × R matrix. Arithmetic is in float64; Q is never written out.
 
 Scales: within a run every adapter has the same alpha / rank, whatever its rank, so the common factor is left out everywhere.
 """
@@ -17,8 +17,8 @@ from torch import Tensor
 
 from engine.model.adapters import Adapter
 
-CAPACITY = 128
-"""Columns a layer's stack may have before it is compressed: up to 16 adapters of rank 8 are added without any loss."""
+CAPACITY, KEPT = 128, 32
+"""Directions of a layer before it is compressed, and after. Up to 16 adapters of rank 8 are added without any loss."""
 NEGLIGIBLE = 1e-7
 """Singular values below this share of the largest are rounding of fp32 factors."""
 ROW_NORM = 1 / math.sqrt(3)
@@ -38,53 +38,67 @@ def rank_of(adapter: Adapter) -> int:
     return next(int(adapter[a].shape[0]) for a, _ in layers(adapter))
 
 
+class _Orthogonal:
+    """QR of a tall or wide matrix (m, n), Q as LAPACK's reflectors: applying it to a few columns is cheaper than making it."""
+
+    def __init__(self, matrix: Tensor) -> None:
+        self._reflectors, self._tau = torch.geqrf(matrix)
+        self._rows = matrix.shape[0]
+        self.r = self._reflectors[: min(matrix.shape)].triu()  # (min(m, n), n)
+
+    def times(self, columns: Tensor) -> Tensor:
+        """Q times (min(m, n), k): shape (m, k)."""
+        padded = torch.nn.functional.pad(columns, (0, 0, 0, self._rows - columns.shape[0]))
+        return torch.ormqr(self._reflectors[:, : len(self._tau)], self._tau, padded)
+
+
 @dataclass
 class _Stack:
-    """One layer's sum."""
+    """One layer's sum, as blocks of factors with a coefficient each."""
 
-    b: Tensor  # (out, R)
-    a: Tensor  # (R, in)
+    blocks: list[tuple[float, Tensor, Tensor]] = field(default_factory=list)
 
-    def append(self, b: Tensor, a: Tensor) -> None:
-        self.b, self.a = torch.cat((self.b, b), dim=1), torch.cat((self.a, a), dim=0)
+    @property
+    def directions(self) -> int:
+        return sum(a.shape[0] for _, _, a in self.blocks)
 
-    def core(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Orthonormal Q_b (out, m), Q_a (in, n) and core C (m, n) with B·A = Q_b C Q_aᵀ."""
-        q_b, r_b = torch.linalg.qr(self.b)
-        q_a, r_a = torch.linalg.qr(self.a.T)
-        return q_b, q_a, r_b @ r_a.T
+    def factors(self) -> tuple[Tensor, Tensor]:
+        """B (out, R) and A (R, in), float64."""
+        b = torch.cat([b.double() * coefficient for coefficient, b, _ in self.blocks], dim=1)
+        return b, torch.cat([a.double() for _, _, a in self.blocks])
 
-    def norm(self) -> float:
-        return float(torch.linalg.norm(self.core()[2]))
+    def core(self) -> Tensor:
+        """The R × R matrix with the sum's singular values."""
+        b, a = self.factors()
+        return _Orthogonal(b).r @ _Orthogonal(a.T).r.T
 
-    def rank(self) -> int:
-        values = torch.linalg.svdvals(self.core()[2])
-        return int((values > NEGLIGIBLE * values[0]).sum())
+    def truncated(self, rank: int) -> tuple[Tensor, Tensor, Tensor]:
+        """B (out, rank) and A (rank, in) of the closest product (Eckart and Young 1936), and all singular values.
 
-    def truncated(self, rank: int) -> tuple[_Stack, float]:
-        """The closest product of rank `rank` (Eckart and Young 1936), rows of A `ROW_NORM` long, and its distance."""
-        q_b, q_a, core = self.core()
-        u, values, vh = torch.linalg.svd(core, full_matrices=False)
-        b = (q_b @ u[:, :rank]) * (values[:rank] / ROW_NORM)
-        a = (vh[:rank] @ q_a.T) * ROW_NORM
-        return _Stack(b, a).padded(rank), float(torch.linalg.norm(values[rank:]))
-
-    def padded(self, rank: int) -> _Stack:
-        """With zero columns up to `rank`: a layer may be too small to have so many directions."""
-        missing = rank - self.b.shape[1]
-        if missing <= 0:
-            return self
-        return _Stack(torch.nn.functional.pad(self.b, (0, missing)), torch.nn.functional.pad(self.a, (0, 0, 0, missing)))
+        Rows of A are `ROW_NORM` long. Directions that the layer does not have are zero in both factors.
+        """
+        b, a = self.factors()
+        left, right = _Orthogonal(b), _Orthogonal(a.T)
+        u, values, vh = torch.linalg.svd(left.r @ right.r.T, full_matrices=False)
+        new_b = left.times(u[:, :rank] * (values[:rank] / ROW_NORM))
+        new_a = right.times(vh[:rank].T * ROW_NORM).T
+        missing = rank - new_a.shape[0]
+        if missing > 0:
+            new_b = torch.nn.functional.pad(new_b, (0, missing))
+            new_a = torch.nn.functional.pad(new_a, (0, 0, 0, missing))
+        return new_b, new_a, values
 
 
 @dataclass
 class ProductSum:
     """Σ c_k B_k A_k over adapters of any rank. Memory is bounded by `capacity`, not by how many are added.
 
-    Beyond the capacity the smallest directions are dropped; `lost` bounds their effect on the sum (triangle inequality).
+    Up to the capacity adapters are only referred to. Beyond it the smallest directions are dropped; `lost` bounds what that does
+    (triangle inequality).
     """
 
     capacity: int = CAPACITY
+    kept: int = KEPT
     lost: float = 0.0
     _stacks: dict[tuple[str, str], _Stack] = field(default_factory=dict)
 
@@ -93,45 +107,46 @@ class ProductSum:
         if coefficient == 0:
             return
         dropped = 0.0
-        for a_name, b_name in layers(adapter):
-            b, a = adapter[b_name].double() * coefficient, adapter[a_name].double()
-            stack = self._stacks.get((a_name, b_name))
-            if stack is None:
-                self._stacks[a_name, b_name] = _Stack(b, a)
-                continue
-            stack.append(b, a)
-            if stack.b.shape[1] > self.capacity:
-                self._stacks[a_name, b_name], distance = stack.truncated(self.capacity // 2)
-                dropped += distance**2
+        for names in layers(adapter):
+            a, b = adapter[names[0]], adapter[names[1]]
+            stack = self._stacks.setdefault(names, _Stack())
+            if stack.blocks and stack.directions + len(a) > self.capacity:
+                new_b, new_a, values = stack.truncated(self.kept)
+                stack.blocks = [(1.0, new_b, new_a)]
+                dropped += float(values[self.kept :].square().sum())
+            stack.blocks.append((coefficient, b, a))
         self.lost += math.sqrt(dropped)
-
-    def norm(self) -> float:
-        """Frobenius norm over all layers."""
-        return math.sqrt(sum(stack.norm() ** 2 for stack in self._stacks.values()))
 
     def rank(self) -> int:
         """Directions that matter, in the layer that has most of them."""
-        return max((stack.rank() for stack in self._stacks.values()), default=0)
+        values = [torch.linalg.svdvals(stack.core()) for stack in self._stacks.values()]
+        return max((int((one > NEGLIGIBLE * one[0]).sum()) for one in values), default=0)
 
-    def project(self, rank: int) -> Adapter:
-        """The adapter of rank `rank` whose product is closest to the sum. Columns are sorted by singular value."""
-        adapter = {}
+    def project(self, rank: int) -> tuple[Adapter, float]:
+        """The adapter of rank `rank` with the closest product, columns sorted by singular value; and its relative error.
+
+        The error is a bound where `lost` is above 0. It leaves the rounding of the result to fp32 (1e-7) out.
+        """
+        adapter, size, missed = {}, 0.0, 0.0
         for (a_name, b_name), stack in self._stacks.items():
-            best, _ = stack.truncated(rank)
-            adapter[a_name], adapter[b_name] = best.a.float(), best.b.float()
-        return {name: adapter[name].contiguous() for name in sorted(adapter)}
+            b, a, values = stack.truncated(rank)
+            adapter[a_name], adapter[b_name] = a.float().contiguous(), b.float().contiguous()
+            size += float(values.square().sum())
+            missed += float(values[rank:].square().sum())
+        return {name: adapter[name] for name in sorted(adapter)}, self._relative(missed, size)
 
     def error_of(self, adapter: Adapter) -> float:
-        """Relative distance ‖product(adapter) − sum‖ / ‖sum‖, at most so much where `lost` is above 0; 0 for an empty sum."""
-        squared = 0.0
+        """Relative distance ‖product(adapter) − sum‖ / ‖sum‖, a bound where `lost` is above 0; 0 for an empty sum."""
+        size, missed = 0.0, 0.0
         for a_name, b_name in layers(adapter):
-            stack = self._stacks.get((a_name, b_name))
-            difference = _Stack(-adapter[b_name].double(), adapter[a_name].double())
-            if stack is not None:
-                difference.append(stack.b, stack.a)
-            squared += difference.norm() ** 2
-        size = self.norm()
-        return (math.sqrt(squared) + self.lost) / size if size else 0.0
+            stack = self._stacks.get((a_name, b_name), _Stack())
+            difference = _Stack([*stack.blocks, (-1.0, adapter[b_name], adapter[a_name])])
+            missed += float(difference.core().square().sum())
+            size += float(stack.core().square().sum()) if stack.blocks else 0.0
+        return self._relative(missed, size)
+
+    def _relative(self, missed: float, size: float) -> float:
+        return (math.sqrt(missed) + self.lost) / math.sqrt(size) if size else 0.0
 
 
 def gram(adapters: list[Adapter]) -> Tensor:

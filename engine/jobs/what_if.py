@@ -39,7 +39,7 @@ def what_if(engine: Engine, command: WhatIf) -> Job:
     bank = yield from ensure_bank(engine, command.job, manifest.config.model, manifest.config.lora)
     newest = _newest(path, manifest, bank, command)
     verdicts = yield from _ask(command, manifest, bank, newest)
-    errors = [verdict.errors[1] / verdict.losses[0] for verdict in verdicts]
+    errors = [verdict.errors[1] / verdict.losses[0] for verdict in verdicts if verdict.pairs > 1]
     yield WhatIfEvaluated(
         job=command.job,
         run=command.run,
@@ -49,7 +49,7 @@ def what_if(engine: Engine, command: WhatIf) -> Job:
             WhatIfLoss(hospital=one.voter, loss=one.losses[1], as_aggregated=one.losses[0], pairs=one.pairs) for one in verdicts
         ),
         gain=fmean(verdict.gains[1] / verdict.losses[0] for verdict in verdicts),
-        error=math.sqrt(sum(error**2 for error in errors)) / len(errors),
+        error=math.sqrt(sum(error**2 for error in errors)) / len(verdicts),
     )
 
 
