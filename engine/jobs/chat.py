@@ -8,9 +8,10 @@ from collections.abc import Generator
 
 from engine import locations
 from engine.errors import ModelError
-from engine.federated.checkpoint import adapter_folder, read_manifest
+from engine.federated.checkpoint import adapter_folder
 from engine.jobs.context import Engine
 from engine.jobs.model import ensure_bank
+from engine.manifest import read_manifest
 from engine.model.adapters import WEIGHTS_FILE, AdapterBank, load_adapter, slot
 from engine.model.generate import Sampling, TextStream, generate
 from engine.model.template import prompt_ids
