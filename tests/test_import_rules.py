@@ -42,7 +42,9 @@ def test_nothing_the_screen_imports_loads_a_tensor_library(package: str) -> None
 
 
 def test_the_protocol_and_the_settings_load_no_tensor_library() -> None:
-    loaded = modules_after("import engine.protocol, engine.settings, engine.errors, engine.locations, engine.files, engine.manifest")
+    shared = ["protocol", "settings", "errors", "locations", "files", "manifest"]
+
+    loaded = modules_after(importing([f"engine.{name}" for name in shared]))
 
     assert loaded.isdisjoint({*TENSORS, "numpy", "pyarrow"})
 
