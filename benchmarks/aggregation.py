@@ -2,9 +2,9 @@
 
     python -m benchmarks.aggregation [--hospitals 3,10,100,1000] [--threads N]
 
-Updates are folded in one at a time, as they would arrive; a few different ones are made beforehand and used in turn, so that what is
-measured is combining alone. Each K runs in a process of its own, whose peak memory is compared with that before the first update.
-`factors` is plain averaging of A and B in float64. `copy` is the rate at which this machine copies fp32 tensors of an adapter.
+Updates are folded in one at a time, as they would arrive; a few different ones are made beforehand and used in turn, so that only
+combining is measured. Each K runs in a process of its own, whose peak memory is compared with that before the first update.
+`factors` is plain averaging of A and B in float64. The copy rate is that of this machine copying fp32 tensors of an adapter.
 """
 
 from __future__ import annotations
@@ -39,20 +39,29 @@ def main() -> None:
         rule, count = options.one
         print(measure(rule, int(count)))
         return
-    print(f"{options.threads} threads; copying an adapter moves {copy_rate():.1f} GB/s")
-    print("| rule | K | seconds | per update, ms | times plain averaging | GB/s of updates | of copy rate | peak memory above start, MB |")
-    print("|---|---|---|---|---|---|---|---|")
     rate = copy_rate()
+    print(f"{options.threads} threads; copying adapters moves {rate:.1f} GB/s")
+    print(
+        "| rule | K | seconds | per update, ms | times `factors` | GB/s of updates | of copy rate | peak memory above start, MB |"
+    )
+    print("|---|---|---|---|---|---|---|---|")
     for count in (int(number) for number in options.hospitals.split(",")):
         plain = 0.0
         for rule in ("factors", "exact"):
-            command = [sys.executable, "-m", "benchmarks.aggregation", "--threads", str(options.threads), "--one", rule, str(count)]
-            answer = subprocess.run(command, check=True, capture_output=True, text=True)
-            seconds, megabytes = (float(part) for part in answer.stdout.split()[-2:])
+            seconds, megabytes = _in_own_process(rule, count, options.threads)
             plain = plain or seconds
             speed = count * size_of(update(0)) / seconds / 1e9
-            cells = (f"{seconds:.2f}", f"{1000 * seconds / count:.1f}", f"{seconds / plain:.1f}", f"{speed:.2f}", f"{speed / rate:.0%}")
-            print(f"| {rule} | {count} | " + " | ".join(cells) + f" | {megabytes:.0f} |", flush=True)
+            cells = [f"{seconds:.2f}", f"{1000 * seconds / count:.1f}", f"{seconds / plain:.1f}", f"{speed:.2f}"]
+            cells += [f"{speed / rate:.1%}", f"{megabytes:.0f}"]
+            print(f"| {rule} | {count} | " + " | ".join(cells) + " |", flush=True)
+
+
+def _in_own_process(rule: str, count: int, threads: int) -> tuple[float, float]:
+    """Seconds and MB of `measure`."""
+    command = [sys.executable, "-m", "benchmarks.aggregation", "--threads", str(threads), "--one", rule, str(count)]
+    answer = subprocess.run(command, check=True, capture_output=True, text=True)
+    seconds, megabytes = (float(part) for part in answer.stdout.split()[-2:])
+    return seconds, megabytes
 
 
 def measure(rule: str, count: int) -> str:

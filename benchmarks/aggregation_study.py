@@ -14,12 +14,14 @@ import argparse
 import json
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from benchmarks.aggregation_lab import federation, hospitals, small_model, tables
+from engine.model.adapters import AdapterBank
 
 ARMS: dict[str, dict[str, Any]] = {
     name: {"aggregation.weighting": name}
@@ -92,46 +94,55 @@ def main() -> None:
 
 def study(options: argparse.Namespace, seeds: range) -> None:
     """Every arm of every scenario of every seed that is not in the result file yet."""
-    small = options.what == "small"
-    plan = hospitals.SMALL if small else hospitals.REAL
-    base: dict[str, Any] = dict(SMALL if small else REAL)
-    if small:
-        if not (options.model / "config.json").exists():
-            steps = 30 if options.quick else 3000
-            small_model.make(options.model, hospitals.texts(("GARD", "MPlusHealthTopics", "NIHSeniorHealth")), steps)
-        base["model.source"] = str(options.model)
-    base |= QUICK if options.quick else {}
-    base |= dict(item.split("=", 1) for item in options.set)
-    every = ARMS | COMBINE_ARMS
-    chosen = options.arms.split(";") if options.arms else list(ARMS)
+    plan, base = _setting(options)
     scenarios = options.scenarios.split(",")
+    chosen = options.arms.split(";") if options.arms else list(ARMS)
     if options.quick:
         seeds, scenarios, chosen = range(1), ["clean", "poison"], ["agent", "samples"]
+    options.out.parent.mkdir(parents=True, exist_ok=True)
     done = (
         {(line["seed"], line["scenario"], line["arm"]) for line in tables.read([options.out])} if options.out.exists() else set()
     )
-    bank, until = None, time.monotonic() + 60 * options.minutes
-    options.out.parent.mkdir(parents=True, exist_ok=True)
+    bank = federation.load_bank(federation.configuration(base, {}, 0))
+    until = time.monotonic() + 60 * options.minutes
     for seed in seeds:
         for scenario in scenarios:
             missing = [arm for arm in chosen if (seed, scenario, arm) not in done]
-            if not missing:
-                continue
-            with tempfile.TemporaryDirectory() as name:
-                folder = Path(name)
-                hospitals.write(folder, plan, scenario, seed)
-                common = federation.configuration(base, {}, seed)
-                bank = bank or federation.load_bank(common)
-                transport = federation.Attacked(
-                    federation.open_hospitals(folder / "run", common, bank), scenario, plan.bad(scenario)
-                )
-                finals = federation.open_hospitals(folder / "final", common, bank)
-                for arm in missing:
-                    if time.monotonic() > until:
-                        return
-                    config = federation.configuration(base, every[arm], seed)
-                    result = federation.run(config, bank, transport, finals)
-                    record(options.out, plan, (seed, scenario, arm), result)
+            for arm, result in _results(plan, base, bank, (seed, scenario), missing):
+                record(options.out, plan, (seed, scenario, arm), result)
+                if time.monotonic() > until:
+                    return
+
+
+def _setting(options: argparse.Namespace) -> tuple[hospitals.Plan, dict[str, Any]]:
+    """Who holds what, and the settings that all arms share. Makes the small model where there is none yet."""
+    small = options.what == "small"
+    base: dict[str, Any] = dict(SMALL if small else REAL)
+    if small:
+        if not (options.model / "config.json").exists():
+            texts = hospitals.texts(("GARD", "MPlusHealthTopics", "NIHSeniorHealth"))
+            small_model.make(options.model, texts, steps=30 if options.quick else 3000)
+        base["model.source"] = str(options.model)
+    base |= QUICK if options.quick else {}
+    base |= dict(item.split("=", 1) for item in options.set)
+    return hospitals.SMALL if small else hospitals.REAL, base
+
+
+def _results(
+    plan: hospitals.Plan, base: dict[str, Any], bank: AdapterBank, case: tuple[int, str], arms: list[str]
+) -> Iterator[tuple[str, federation.Result]]:
+    """The arms of one seed and scenario, on the same hospitals."""
+    seed, scenario = case
+    if not arms:
+        return
+    with tempfile.TemporaryDirectory() as name:
+        hospitals.write(Path(name), plan, scenario, seed)
+        common = federation.configuration(base, {}, seed)
+        opened = federation.open_hospitals(Path(name) / "run", common, bank)
+        finals = federation.open_hospitals(Path(name) / "final", common, bank)
+        transport = federation.Attacked(opened, scenario, plan.bad(scenario))
+        for arm in arms:
+            yield arm, federation.run(federation.configuration(base, (ARMS | COMBINE_ARMS)[arm], seed), bank, transport, finals)
 
 
 def record(out: Path, plan: hospitals.Plan, key: tuple[int, str, str], result: federation.Result) -> None:

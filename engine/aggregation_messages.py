@@ -105,7 +105,7 @@ class Aggregated(Event, frozen=True, kw_only=True):
     combine: str
     weights: tuple[HospitalWeight, ...]
     reason: str
-    """The sentences of `reasons`, or of a simple rule's description, in one line."""
+    """The first sentences of `reasons` in one line."""
     scale: float = 1.0
     """Step size: the hospitals' part of the new adapter; the rest to 1 is the round's start adapter."""
     combine_error: float = 0.0

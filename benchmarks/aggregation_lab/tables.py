@@ -61,6 +61,8 @@ def _gains(table: dict[tuple[str, str], dict[int, Line]], scenarios: Sequence[st
     for scenario in scenarios:
         ours, theirs = table[scenario, "agent"], table[scenario, rival]
         seeds = sorted(ours.keys() & theirs.keys())
+        if not seeds:
+            continue
         gains = {f: [100 * (1 - ours[s][f] / theirs[s][f]) for s in seeds] for f in ("macro", "worst")}
         won = sum(gain > 0 for gain in gains["macro"])
         rows.append((scenario, *(f"{interval(gains[f], digits=2)} %" for f in ("macro", "worst")), f"{won} of {len(seeds)}"))
@@ -71,6 +73,8 @@ def _deeds(table: dict[tuple[str, str], dict[int, Line]], scenarios: Sequence[st
     rows = [("scenario", "rounds", "chosen", "bad hospital caught", "good hospitals caught", "judging work, share of training")]
     for scenario in scenarios:
         lines = list(table[scenario, "agent"].values())
+        if not lines:
+            continue
         rounds = sum(len(line["verdicts"]) for line in lines)
         chosen = sum(line["verdicts"].count("chosen") for line in lines)
         caught = sum(line["bad"] in names for line in lines for names in line["flagged"] if line["bad"])

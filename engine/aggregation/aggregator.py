@@ -24,6 +24,8 @@ from engine.model.adapters import Adapter
 from engine.settings import RunConfig
 
 REMEMBERED_ROUNDS = 3
+SHORT = 3
+"""Sentences in the one-line reason."""
 COORDINATES = {"median": robust.median, "trimmed_mean": robust.trimmed_mean}
 ROBUST = {"krum": robust.krum, "geometric_median": robust.geometric_median}
 
@@ -96,7 +98,7 @@ class Aggregator:
             cost=self._cost(bench, given),
         )
         reasons = explain(event)
-        event = msgspec.structs.replace(event, reasons=reasons, reason=" ".join(reason.text for reason in reasons))
+        event = msgspec.structs.replace(event, reasons=reasons, reason=" ".join(reason.text for reason in reasons[:SHORT]))
         remembered = Memory(evidence=choice.evidence, last=choice.weights, faults=faults)
         return Aggregation(adapter, weights, remembered, moments, event)
 

@@ -64,8 +64,8 @@ def _faults(event: Aggregated) -> Iterator[Reason]:
                 text=f"{one.hospital} does not count: {one.why}.{_again(one)}", fields=(f"{where}.standing", f"{where}.why")
             )
         elif one.standing == "suspect":
-            harm, fields = _harm(event, one.hospital)
-            text = f"{one.hospital} neither counts nor votes this round instead of counting {one.sample_share:.0%}: {harm}."
+            use, fields = _use(event, one.hospital)
+            text = f"{one.hospital} neither counts nor votes this round instead of counting {one.sample_share:.0%}: {use}."
             text += _again(one)
             yield Reason(text=text, fields=(f"{where}.standing", f"{where}.suspect_rounds", *fields))
 
@@ -76,8 +76,8 @@ def _changes(event: Aggregated) -> Iterator[Reason]:
         return
     moved = [one for one in event.weights if one.standing == "counted" and abs(one.weight - one.sample_share) >= NOTABLE]
     for one in sorted(moved, key=lambda one: (-abs(one.weight - one.sample_share), one.hospital)):
-        harm, fields = _harm(event, one.hospital)
-        text = f"{one.hospital} counts {one.weight:.0%} instead of {one.sample_share:.0%}" + (f": {harm}." if harm else ".")
+        use, fields = _use(event, one.hospital)
+        text = f"{one.hospital} counts {one.weight:.0%} instead of {one.sample_share:.0%}" + (f": {use}." if use else ".")
         where = f"weights[{one.hospital}]"
         yield Reason(text=text, fields=(f"{where}.weight", f"{where}.sample_share", *fields))
 
@@ -100,19 +100,20 @@ def _cost(event: Aggregated) -> Iterator[Reason]:
         yield Reason(text=text, fields=("cost.work", "cost.training_work", "cost.limit"))
 
 
-def _harm(event: Aggregated, hospital: str) -> tuple[str, tuple[str, ...]]:
-    """What the hospital's update alone does to the others' validation loss."""
+def _use(event: Aggregated, hospital: str) -> tuple[str, tuple[str, ...]]:
+    """What the hospital's update alone did to the others' validation loss, and where that is recorded."""
     others = [one for one in event.transfer if one.hospital == hospital and one.voter != hospital]
-    if not others:
-        return "", ()
     parts = []
-    for rose, verb in ((True, "rises"), (False, "falls")):
-        group = [one for one in others if (one.gain < 0) == rose]
+    for verb, group in (
+        ("raised", [one for one in others if one.gain < 0]),
+        ("lowered", [one for one in others if one.gain >= 0]),
+    ):
         if group:
+            whose = "the validation loss of" if not parts else "that of"
             voters, changes = _join([one.voter for one in group]), _join([_percent(abs(one.gain)) for one in group])
-            parts.append(f"that of {voters} {verb} by {changes}")
+            parts.append(f"{verb} {whose} {voters} by {changes}")
     fields = tuple(f"transfer[{hospital}→{one.voter}].gain" for one in others)
-    return "with its update alone the validation loss changes, " + " and ".join(parts), fields
+    return ("its update alone " + " and ".join(parts) if parts else ""), fields
 
 
 def _again(one: HospitalWeight) -> str:

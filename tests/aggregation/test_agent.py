@@ -1,4 +1,4 @@
-"""The agent against hospitals whose losses are known functions of the weights: what it finds, and what it cannot be talked into."""
+"""The agent against hospitals whose loss is a known function of the weights: what it finds, what it cannot be talked into."""
 
 from __future__ import annotations
 
@@ -65,7 +65,11 @@ def updates(tokens: int = 4000) -> list[Update]:
 
 
 def aggregate(
-    voters: Voters, settings: RunConfig | None = None, memory: Memory | None = None, given: list[Update] | None = None, number: int = 1
+    voters: Voters,
+    settings: RunConfig | None = None,
+    memory: Memory | None = None,
+    given: list[Update] | None = None,
+    number: int = 1,
 ) -> Aggregation:
     work = Aggregator(settings or config(), voters).aggregate(
         Round(number, zero(), given or updates()), memory or Memory(), moments={}
@@ -84,6 +88,10 @@ def weight(event: Aggregated, hospital: str) -> float:
 
 def standing(event: Aggregated, hospital: str) -> str:
     return next(one.standing for one in event.weights if one.hospital == hospital)
+
+
+def told(event: Aggregated) -> list[str]:
+    return [reason.text for reason in event.reasons]
 
 
 def test_weights_move_to_where_all_hospitals_lose_less() -> None:
@@ -132,7 +140,7 @@ def test_an_update_that_harms_everyone_else_gets_neither_weight_nor_vote() -> No
     assert standing(event, "C") == "suspect"
     assert weight(event, "C") == 0
     assert [one.voter for one in event.slices if not one.voted] == ["C"]
-    assert any(reason.text.startswith("C neither counts nor votes") for reason in event.reasons)
+    assert any("its update alone raised the validation loss of A and B by" in text for text in told(event))
 
 
 def test_one_liar_cannot_get_an_honest_hospital_suspected() -> None:
@@ -160,7 +168,7 @@ def test_an_update_far_too_long_is_gated_before_anything_is_tried() -> None:
     event = aggregate(voters, given=given).event
 
     assert standing(event, "C") == "gated"
-    assert "times as long as the median" in event.reason
+    assert any("times as long as the median" in text for text in told(event))
     assert all(set(assessment.tokens) == {"A", "B"} for assessment in voters.asked)
 
 
@@ -224,7 +232,7 @@ def test_every_sentence_can_be_told_again_from_the_recorded_event() -> None:
 
     assert isinstance(recorded, Aggregated)
     assert explain(recorded) == event.reasons
-    assert "The same in 2 of the last three rounds." in event.reason
+    assert any(text.startswith("C neither counts") and "2 of the last three rounds" in text for text in told(event))
     assert all(reason.fields for reason in event.reasons)
 
 

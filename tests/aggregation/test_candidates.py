@@ -97,9 +97,7 @@ def test_trying_candidates_leaves_the_model_as_it_was(bank: AdapterBank, hospita
 
 def test_the_slices_share_no_topic_and_test_pairs_are_in_neither(hospital: Hospital) -> None:
     pairs = hospital._judged_pairs
-    topics: dict[Slice, set[str]] = {
-        part: {pairs[index].topic for index in hospital._pools[part]} for part in ("screen", "test")
-    }
+    topics: dict[Slice, set[str]] = {part: {pairs[index].topic for index in hospital._pools[part]} for part in ("screen", "test")}
 
     assert topics["screen"] and topics["test"]
     assert topics["screen"].isdisjoint(topics["test"])

@@ -34,7 +34,9 @@ def changed(before: Adapter, after: Adapter) -> set[str]:
     return {"A" if "_A." in name else "B" for name, tensor in before.items() if not torch.equal(tensor, after[name])}
 
 
-@pytest.mark.parametrize(("rule", "number", "factors"), [("frozen_a", 1, {"B"}), ("alternate", 1, {"B"}), ("alternate", 2, {"A"})])
+@pytest.mark.parametrize(
+    ("rule", "number", "factors"), [("frozen_a", 1, {"B"}), ("alternate", 1, {"B"}), ("alternate", 2, {"A"})]
+)
 def test_only_the_factor_whose_turn_it_is_changes(bank: AdapterBank, rule: str, number: int, factors: set[str]) -> None:
     config, start = settings(aggregation__combine=rule), trained(bank, 1)
 
@@ -67,7 +69,9 @@ def test_a_hospital_of_lower_rank_trains_the_leading_directions(bank: AdapterBan
 def test_fedprox_pulls_towards_the_start(bank: AdapterBank) -> None:
     start = trained(bank, 1)
     free, held = (
-        train(bank, settings(training__objective=objective, training__proximal=10.0, training__local_steps=6), Assignment(1, start))
+        train(
+            bank, settings(training__objective=objective, training__proximal=10.0, training__local_steps=6), Assignment(1, start)
+        )
         for objective in ("fedavg", "fedprox")
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from engine import locations
@@ -87,3 +88,16 @@ def test_asking_what_if_answers_with_the_runs_own_loss_for_its_own_weights(home:
         assert (answer.gain == 0) == (weights == used)
 
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+
+
+def test_the_base_model_may_retell_the_reasons_and_changes_nothing_else(home: Path, tiny_model: Path) -> None:
+    settings = config(tiny_model, "stacked")
+    told = msgspec.structs.replace(settings, aggregation=msgspec.structs.replace(settings.aggregation, narrator=True))
+
+    plain, retold = (
+        [event for event in until(start(name, one)) if isinstance(event, Aggregated)]
+        for name, one in (("plain", settings), ("told", told))
+    )
+
+    assert all(event.narration for event in retold)
+    assert [msgspec.structs.replace(event, narration="") for event in retold] == plain

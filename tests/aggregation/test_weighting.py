@@ -72,7 +72,9 @@ def test_the_median_of_three_is_torch_s_median() -> None:
 
 
 def test_clipping_shortens_only_what_is_too_long() -> None:
-    three = situation(*(update(name, near(seed)) for seed, name in enumerate("AB", start=10)), update("C", flipped(adapter(1), 5.0)))
+    three = situation(
+        *(update(name, near(seed)) for seed, name in enumerate("AB", start=10)), update("C", flipped(adapter(1), 5.0))
+    )
 
     weights = robust.clipped(three, {"A": 0.3, "B": 0.3, "C": 0.4}, medians=1.0)
 
