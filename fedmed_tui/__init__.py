@@ -1,3 +1,3 @@
 """The application: command line, screens' host, and everything that talks to the engine process. Never imports torch."""
 
-__version__ = "0.1.0"
+from engine.version import __version__ as __version__
