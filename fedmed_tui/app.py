@@ -143,6 +143,7 @@ class FedMedApp(App[None]):
     async def _quit(self) -> None:
         if self.workspace.training and not await self._sure("Quit", "The run in progress stops. It can be resumed.", "quit"):
             return
+        self.notify("Ending the engine.")
         await self.workspace.close()
         self.exit()
 

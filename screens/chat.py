@@ -37,12 +37,14 @@ class ChatScreen(ModeScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "stop_answer", "Stop answer", id="chat.stop", tooltip="stop the answer that is being written"),
         Binding("escape", "leave_input", "Leave typing", id="chat.leave", tooltip="so that single keys work again"),
+        Binding("pageup", "scroll(-1)", "Scroll up", id="chat.up", show=False, tooltip="read what was said before"),
+        Binding("pagedown", "scroll(1)", "Scroll down", id="chat.down", show=False, tooltip="back to the latest answer"),
         Binding("i", "type", "Type", id="chat.type", tooltip="go back to the question"),
     ]
     DEFAULT_CSS = """
     ChatScreen {
         #talk { width: 1fr; height: 1fr; }
-        #transcript { height: 1fr; padding: 0 1; }
+        Transcript { height: 1fr; padding: 0 1; }
         .invitation { height: auto; color: $muted; padding: 1 1; }
     }
     """
@@ -52,7 +54,7 @@ class ChatScreen(ModeScreen):
         yield Horizontal(
             AdapterList(self.workspace),
             Vertical(
-                Transcript(id="transcript"),
+                Transcript(),
                 QuestionInput(placeholder="Ask a medical question", max_length=4000),
                 id="talk",
             ),
@@ -97,6 +99,14 @@ class ChatScreen(ModeScreen):
         """Give the keys back."""
         self.set_focus(None)
 
+    def action_scroll(self, pages: int) -> None:
+        """Read up or down while the question keeps the focus."""
+        transcript = self.query_one(Transcript)
+        if pages < 0:
+            transcript.scroll_page_up()
+        else:
+            transcript.scroll_page_down()
+
     def action_type(self) -> None:
         """Go to the question."""
         self.query_one(QuestionInput).focus()
@@ -128,7 +138,7 @@ class ChatScreen(ModeScreen):
             self.notify(str(error), title=error.title, severity="error", markup=False)
             return
         event.input.clear()
-        transcript = self.query_one("#transcript")
+        transcript = self.query_one(Transcript)
         transcript.query(".invitation").remove()
         transcript.mount(ExchangeView(exchange, self.workspace))
 
@@ -143,7 +153,7 @@ class ChatScreen(ModeScreen):
         if conversation is self._shown:
             return
         self._shown = conversation
-        transcript = self.query_one("#transcript")
+        transcript = self.query_one(Transcript)
         transcript.remove_children()
         if conversation.exchanges:
             transcript.mount(*(ExchangeView(exchange, self.workspace) for exchange in conversation.exchanges))

@@ -11,7 +11,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 
-class Scroll(VerticalScroll, can_focus=False):
+class Scroll(VerticalScroll):
     """Scrolls when its content is taller than it; with `follow` the end stays in sight while it grows.
 
     An anchor alone would also push short content to the bottom, and a person who scrolls up to read would be pulled away.
@@ -37,7 +37,7 @@ class Scroll(VerticalScroll, can_focus=False):
 
 
 class Panel(Scroll):
-    """A titled box that scrolls when its content is taller than it.
+    """A titled box. Tab goes from one to the next, the arrow keys scroll the one that has the focus.
 
     Args:
         title: one of this program's own words, never text from outside.
@@ -54,7 +54,7 @@ class Panel(Scroll):
         padding: 0 1;
         height: 1fr;
     }
-    Panel.-fit { height: auto; }
+    Panel:focus { border: round $accent; }
     """
 
     def __init__(

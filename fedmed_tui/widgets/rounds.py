@@ -70,7 +70,12 @@ def _round_line(run: RunState, state: RoundState, label: int, width: int) -> Con
         return _open_round_line(run, state, label, width)
     end = state.finished
     relative = (end.after - end.before) / end.before if end.before else 0.0
-    parts = [f"{state.number:<{label}}", f"{number(end.before)} → {number(end.after)}", f"{_percent(relative):>6}", duration(end.seconds)]
+    parts = [
+        f"{state.number:<{label}}",
+        f"{number(end.before)} → {number(end.after)}",
+        f"{_percent(relative):>6}",
+        duration(end.seconds),
+    ]
     text = "  ".join(parts)
     if len(text) + 2 > width:
         text = "  ".join((parts[0], parts[1], parts[2]))

@@ -142,3 +142,18 @@ async def test_a_follow_up_carries_the_conversation(fake_app: FedMedApp) -> None
 
     assert [turn.role for turn in turns] == ["user", "assistant", "user"]
     assert turns[0].text == "one" and turns[2].text == "two"
+
+
+async def test_page_up_reads_back_while_the_question_keeps_the_focus(fake_app: FedMedApp) -> None:
+    async with fake_app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: fake_app.workspace.status.ready)
+        await pilot.press("5")
+        for question in ("one", "two", "three"):
+            await pilot.press(*question, "enter")
+            await until(pilot, lambda: fake_app.workspace.conversations.last_answer and not fake_app.workspace.chat_job)
+        await until(pilot, lambda: "› three" in text_of(pilot) and "› one" not in text_of(pilot))
+
+        await pilot.press("pageup", "pageup")
+
+        await until(pilot, lambda: "› one" in text_of(pilot))
+        assert isinstance(fake_app.focused, Input)

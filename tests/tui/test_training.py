@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 import script
 from conftest import redraw, tell, text_of, until
 
 from engine.protocol import Failure, Stamped
-from fedmed_tui.app import FedMedApp
+from fedmed_tui.app import REDRAW_SECONDS, FedMedApp
+from fedmed_tui.widgets.feed import Feed
+from fedmed_tui.widgets.panel import Panel
 
 
 async def test_s_starts_the_demo_and_every_round_is_listed_when_it_is_done(fake_app: FedMedApp) -> None:
@@ -133,3 +136,44 @@ async def test_a_failed_start_is_told_with_its_mend(app: FedMedApp) -> None:
         await tell(pilot, [Stamped(seq=1, time=script.START, event=failure)])
 
         await until(pilot, lambda: "data.folder: there is no folder 'x'. Name one." in text_of(pilot))
+
+
+async def test_the_feed_can_be_read_back_and_stays_where_it_is_read(app: FedMedApp) -> None:
+    async with app.run_test(size=(120, 36)) as pilot:
+        await tell(pilot, script.session_events(until=60))
+        feed = app.screen.query_one("#activity", Panel)
+        feed.focus()
+        await pilot.press("home")
+        await until(pilot, lambda: f"Run {script.RUN} starts" in text_of(pilot))
+
+        await tell(pilot, script.session_events()[65:])
+        await pilot.pause(0.1)
+
+        assert f"Run {script.RUN} starts" in text_of(pilot)
+
+
+async def test_only_the_current_screen_is_redrawn(app: FedMedApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[str] = []
+    monkeypatch.setattr(Feed, "draw", lambda feed: drawn.append("feed"))
+    async with app.run_test() as pilot:
+        await pilot.press("4")
+        await pilot.pause()
+        drawn.clear()
+
+        await tell(pilot, script.session_events())
+        await pilot.pause(2 * REDRAW_SECONDS)
+
+    assert drawn == []
+
+
+async def test_a_panel_that_a_larger_screen_does_not_offer_gives_way_to_the_first(app: FedMedApp) -> None:
+    async with app.run_test(size=(60, 20)) as pilot:
+        await tell(pilot, script.session_events())
+        await pilot.press("v", "v", "v")
+        await redraw(pilot)
+        assert "hospital" in text_of(pilot).splitlines()[-7]
+
+        await pilot.resize_terminal(80, 24)
+        await redraw(pilot)
+
+        assert "mean 2.614" in text_of(pilot)
