@@ -27,6 +27,15 @@ from engine.aggregation_messages import (
     WhatIfEvaluated,
     WhatIfLoss,
 )
+from engine.benchmark_messages import (
+    BenchmarkFinished,
+    BenchmarkProgress,
+    BenchmarkStarted,
+    PlannedItem,
+    RunBenchmark,
+    SuiteMeasured,
+    TrafficCounted,
+)
 from engine.chat_messages import (
     SYSTEM_PROMPT,
     Asking,
@@ -151,6 +160,7 @@ AnyCommand = (
     | WhatIf
     | Chat
     | Compare
+    | RunBenchmark
     | Cancel
     | Shutdown
 )
@@ -318,7 +328,7 @@ class JobFinished(Event, frozen=True, kw_only=True):
     outcome: Outcome
 
 
-DROPPABLE = (Progress, StepDone, Resources)
+DROPPABLE = (Progress, StepDone, Resources, BenchmarkProgress)
 """May be left out when they come faster than 10 a second."""
 
 RECORDED = (
@@ -330,6 +340,7 @@ RECORDED = (
     UpdateReceived,
     Evaluated,
     Aggregated,
+    TrafficCounted,
     RoundFinished,
     RunFinished,
 )
@@ -365,6 +376,11 @@ AnyEvent = (
     | ChatFinished
     | ReferenceScored
     | RouterHinted
+    | TrafficCounted
+    | BenchmarkStarted
+    | BenchmarkProgress
+    | SuiteMeasured
+    | BenchmarkFinished
     | Failure
     | JobFinished
 )

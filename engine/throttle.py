@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from engine.protocol import Progress, Resources, StepDone
+from engine.protocol import BenchmarkProgress, Progress, Resources, StepDone
 
 INTERVAL_SECONDS = 0.1
 
@@ -17,11 +17,13 @@ class Throttle:
         self._clock = clock
         self._last: dict[str, float] = {}
 
-    def drops(self, event: Progress | StepDone | Resources) -> bool:
+    def drops(self, event: Progress | StepDone | Resources | BenchmarkProgress) -> bool:
         """Whether to leave this one out."""
         if isinstance(event, StepDone) and event.step == event.steps:
             return False
-        key = f"{type(event).__name__}/{getattr(event, 'hospital', '')}/{getattr(event, 'what', '')}"
+        key = (
+            f"{type(event).__name__}/{getattr(event, 'hospital', '')}/{getattr(event, 'what', '') or getattr(event, 'item', '')}"
+        )
         now = self._clock()
         if now - self._last.get(key, float("-inf")) < INTERVAL_SECONDS:
             return True

@@ -13,11 +13,12 @@ from engine.errors import RunError
 from engine.federated.checkpoint import Checkpoint, EventLog, RunFolder, settings_hash
 from engine.federated.coordinator import Coordinator, Position
 from engine.federated.hospital import Hospital
-from engine.federated.transport import InProcess
+from engine.federated.transport import InProcess, Transport
 from engine.jobs.context import Engine
 from engine.jobs.model import ensure_bank
 from engine.manifest import Manifest, read_manifest
 from engine.model.adapters import AdapterBank
+from engine.privacy.ledger import Ledger, Ledgered
 from engine.protocol import (
     DROPPABLE,
     RECORDED,
@@ -25,6 +26,7 @@ from engine.protocol import (
     Outcome,
     Progress,
     ResumeRun,
+    RoundFinished,
     RunFinished,
     RunStarted,
     StartRun,
@@ -86,7 +88,7 @@ def _session(engine: Engine, job: str, session: _Session) -> Job:
     yield Progress(job=job, what="reading the pairs", done=0, total=0)
     for hospital in session.hospitals:
         hospital.attach(engine.bank)
-    transport = InProcess(session.hospitals)
+    transport = Ledgered(InProcess(session.hospitals))
     aggregator = _aggregator(session.manifest.config, transport, engine.bank)
     coordinator = Coordinator(transport, engine.bank, session.folder, session.manifest, session.position, aggregator)
     log = EventLog(session.folder.path / "events.jsonl")
@@ -94,7 +96,7 @@ def _session(engine: Engine, job: str, session: _Session) -> Job:
     try:
         if session.checkpoint and log.finished_round < session.checkpoint.state.round:
             log.append(session.checkpoint.state.finished)  # killed between the checkpoint and its event
-        yield from _recorded(log, _events(coordinator, session.manifest, engine.loaded))
+        yield from _recorded(log, _events(coordinator, transport.ledger, session.manifest, engine.loaded))
     except Cancelled:
         yield _finish(log, coordinator, session, "cancelled")
         raise
@@ -108,7 +110,7 @@ def _session(engine: Engine, job: str, session: _Session) -> Job:
         log.close()
 
 
-def _aggregator(config: RunConfig, hospitals: InProcess, bank: AdapterBank) -> Aggregator:
+def _aggregator(config: RunConfig, hospitals: Transport, bank: AdapterBank) -> Aggregator:
     """The aggregator, judged by the hospitals or, where the settings say so, by the coordinator's public pairs."""
     if config.aggregation.trust != "coordinator":
         return Aggregator(config, hospitals)
@@ -119,7 +121,7 @@ def _aggregator(config: RunConfig, hospitals: InProcess, bank: AdapterBank) -> A
     return Aggregator(config, InProcess([public]), public=name)
 
 
-def _events(coordinator: Coordinator, manifest: Manifest, loaded: ModelLoaded) -> Job:
+def _events(coordinator: Coordinator, ledger: Ledger, manifest: Manifest, loaded: ModelLoaded) -> Job:
     yield RunStarted(
         run=manifest.run,
         config=manifest.config,
@@ -127,7 +129,10 @@ def _events(coordinator: Coordinator, manifest: Manifest, loaded: ModelLoaded) -
         completed=coordinator.position.completed,
     )
     yield loaded
-    yield from coordinator.rounds()
+    for event in coordinator.rounds():
+        if isinstance(event, RoundFinished):
+            yield ledger.close(event.round)
+        yield event
 
 
 def _recorded(log: EventLog, events: Job) -> Job:
