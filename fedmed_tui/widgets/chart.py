@@ -49,7 +49,7 @@ class SeriesChart(Vertical):
     def __init__(self, workspace: Workspace) -> None:
         super().__init__()
         self.workspace = workspace
-        self._drawn: list[Series] = []
+        self.drawn: list[Series] = []
 
     def compose(self) -> ComposeResult:
         """Legend above, lines below."""
@@ -67,9 +67,9 @@ class SeriesChart(Vertical):
         if not self.is_mounted:
             return
         series = [one for one in self.series(self.workspace.run) if one.points]
-        if series == self._drawn:
+        if series == self.drawn:
             return
-        self._drawn = series
+        self.drawn = series
         self.query_one(Static).update(self._legend(series))
         self._plot(series)
 
@@ -103,7 +103,7 @@ class SeriesChart(Vertical):
         plt.xaxes(True, False)
         plt.yaxes(True, False)
         for one in series:
-            rounds = _thinned(sorted(one.points))
+            rounds = thinned(sorted(one.points))
             values = [one.points[at] for at in rounds]
             if len(rounds) > 1:
                 plt.plot(rounds, values, marker="braille", color=one.rgb)
@@ -142,7 +142,8 @@ class WeightChart(SeriesChart):
         return self.hospital_series(run, points)
 
 
-def _thinned(rounds: list[int]) -> list[int]:
+def thinned(rounds: list[int]) -> list[int]:
+    """At most `MOST_POINTS` of the rounds, evenly spread, with the first and the last."""
     if len(rounds) <= MOST_POINTS:
         return rounds
     step = (len(rounds) - 1) / (MOST_POINTS - 1)

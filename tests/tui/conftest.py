@@ -44,7 +44,7 @@ def fake_app() -> FedMedApp:
 @pytest.fixture
 def slow_app() -> FedMedApp:
     """The application over the fake engine, whose run takes longer than any test."""
-    return FedMedApp(engine_argv=fake_engine(0.3))
+    return FedMedApp(engine_argv=fake_engine(0.15))
 
 
 def fake_engine(pace: float) -> tuple[str, ...]:
