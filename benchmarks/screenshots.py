@@ -2,8 +2,8 @@
 
     python benchmarks/screenshots.py [--run NAME] [--folder docs]
 
-Without `--run` the demo is trained first (some minutes), and the main picture is taken in its last round. Writes `screenshot.svg`
-(the Training screen) and `screenshot-<screen>.svg` for the others, 120 columns by 36 lines.
+Without `--run` the demo is trained first (some minutes). Writes `screenshot.svg` (the Training screen) and
+`screenshot-<screen>.svg` for the others, 120 columns by 36 lines.
 """
 
 from __future__ import annotations
@@ -41,22 +41,6 @@ async def picture(app: FedMedApp, pilot: Pilot[None], path: Path) -> None:
     print(path)
 
 
-async def train(app: FedMedApp, pilot: Pilot[None], main_picture: Path) -> None:
-    """Train the demo; the main picture shows the second hospital's work in the last round."""
-    await pilot.press("s")
-    await until(app, pilot, lambda: app.run_state.total_rounds)
-    last, second = app.run_state.total_rounds, app.run_state.hospitals[1].name
-
-    def well_under_way() -> bool:
-        state = app.run_state.rounds.get(last)
-        at = state.hospitals.get(second) if state else None
-        return at is not None and 2 * at.step > at.steps > 0
-
-    await until(app, pilot, well_under_way)
-    await picture(app, pilot, main_picture)
-    await until(app, pilot, lambda: not app.workspace.training)
-
-
 async def answer(app: FedMedApp, pilot: Pilot[None]) -> None:
     """Ask the best hospital's model, and wait for enough of its answer."""
     await pilot.press("5")
@@ -77,9 +61,10 @@ async def take(run: str, folder: Path) -> None:
         await until(app, pilot, lambda: app.workspace.status.ready and not app.workspace.data_job)
         if run:
             app.workspace.show_run(runs.load_state(run))
-            await picture(app, pilot, folder / "screenshot.svg")
         else:
-            await train(app, pilot, folder / "screenshot.svg")
+            await pilot.press("s")
+            await until(app, pilot, lambda: app.run_state.finished and not app.workspace.training)
+        await picture(app, pilot, folder / "screenshot.svg")
         await answer(app, pilot)
         await picture(app, pilot, folder / "screenshot-chat.svg")
         await pilot.press("escape")
