@@ -57,6 +57,11 @@ def run_folder(run: str) -> Path:
     return runs_folder() / run
 
 
+def benchmarks_folder() -> Path:
+    """One folder a benchmark lies in here."""
+    return home() / "benchmark_results"
+
+
 def processed_folder() -> Path:
     """Where imported partitions go."""
     return home() / "data" / "processed"

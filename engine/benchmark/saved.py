@@ -1,0 +1,73 @@
+"""Results on disk: `benchmark_results/<run>-<time>/benchmark_results.json`. Read by both processes; no tensor library here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from engine import locations
+from engine.benchmark.results import SCHEMA, BenchmarkResults
+from engine.errors import RunError
+
+FILE = "benchmark_results.json"
+
+
+def to_json(results: BenchmarkResults) -> bytes:
+    """The whole of it, indented, with a last newline."""
+    return msgspec.json.format(msgspec.json.encode(results), indent=2) + b"\n"
+
+
+def load(path: Path) -> BenchmarkResults:
+    """Results from a file or from the folder it lies in.
+
+    Raises:
+        RunError: there is none, it is damaged or of another schema; says which.
+    """
+    file = path / FILE if path.is_dir() else path
+    try:
+        data = file.read_bytes()
+        schema = msgspec.json.decode(data, type=_Schema).schema
+        if schema != SCHEMA:
+            raise RunError(
+                f"has schema {schema}, this program reads {SCHEMA}.",
+                where=str(file),
+                hint="Measure the run again, or use the version of fedmed-tui that wrote it.",
+            )
+        return msgspec.json.decode(data, type=BenchmarkResults)
+    except OSError as error:
+        hint = "`fedmed-tui benchmark list` names what there is."
+        raise RunError(f"there are no results: {error.strerror}.", where=str(file), hint=hint) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise RunError(f"is damaged: {error}.", where=str(file), hint="Measure the run again.") from None
+
+
+def find(name: str) -> Path:
+    """The results that a person means: a folder's name in `benchmark_results/`, a path, or a run (its newest results).
+
+    Raises:
+        RunError: nothing of that name.
+    """
+    by_name = locations.benchmarks_folder() / name
+    for path in (by_name, Path(name).expanduser()):
+        if (path / FILE).is_file() or path.is_file():
+            return path
+    of_run = [folder for folder, results in list_results() if results.run == name]
+    if of_run:
+        return of_run[0]
+    raise RunError("there are no such results.", where=name, hint="`fedmed-tui benchmark list` names what there is.")
+
+
+def list_results() -> list[tuple[Path, BenchmarkResults]]:
+    """Every readable result with its folder, newest first."""
+    found = []
+    for file in locations.benchmarks_folder().glob(f"*/{FILE}"):
+        try:
+            found.append((file.parent, load(file)))
+        except RunError:
+            continue
+    return sorted(found, key=lambda one: (one[1].created, one[0].name), reverse=True)
+
+
+class _Schema(msgspec.Struct):
+    schema: int
