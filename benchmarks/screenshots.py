@@ -64,13 +64,14 @@ async def take(run: str, folder: Path) -> None:
         else:
             await pilot.press("s")
             await until(app, pilot, lambda: app.run_state.finished and not app.workspace.training)
-        await picture(app, pilot, folder / "screenshot.svg")
         await answer(app, pilot)
         await picture(app, pilot, folder / "screenshot-chat.svg")
         await pilot.press("escape")
         for key, name in (("1", "data"), ("3", "aggregator"), ("4", "benchmark")):
             await pilot.press(key)
             await picture(app, pilot, folder / f"screenshot-{name}.svg")
+        await pilot.press("2")
+        await picture(app, pilot, folder / "screenshot.svg")
         await app.workspace.close()
 
 

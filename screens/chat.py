@@ -39,7 +39,7 @@ class ChatScreen(ModeScreen):
         Binding("escape", "leave_input", "Leave typing", id="chat.leave", tooltip="so that single keys work again"),
         Binding("pageup", "scroll(-1)", "Scroll up", id="chat.up", show=False, tooltip="read what was said before"),
         Binding("pagedown", "scroll(1)", "Scroll down", id="chat.down", show=False, tooltip="back to the latest answer"),
-        Binding("i", "type", "Type", id="chat.type", tooltip="go back to the question"),
+        Binding("i", "type", "Type", id="chat.type", show=False, tooltip="go back to the question"),
     ]
     DEFAULT_CSS = """
     ChatScreen {

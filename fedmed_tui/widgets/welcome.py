@@ -15,6 +15,7 @@ KEYS = (
     ("n", "set up a run of your own"),
     ("o", "open an earlier run"),
     ("F1", "every key, and what the words mean"),
+    ("^q", "quit"),
 )
 
 
@@ -28,7 +29,7 @@ class Welcome(Figure):
     def picture(self, width: int) -> Content:
         """See the class."""
         lines = [
-            Content.styled("Several hospitals, one medical language model, no shared records.", "bold"),
+            Content.styled("Several hospitals, one medical model, no shared records.", "bold"),
             Content(""),
             Content.styled(
                 "Each hospital trains a small adapter on its own question and answer pairs. Only adapters travel. "

@@ -21,6 +21,7 @@ async def test_a_newcomer_is_told_which_key_to_press(app: FedMedApp, size: tuple
 
     assert "s   train the demo" in shown
     assert "F1   every key" in shown
+    assert "^q   quit" in shown
 
 
 async def test_the_header_says_that_the_engine_is_starting_and_then_ready(fake_app: FedMedApp) -> None:
@@ -47,6 +48,17 @@ async def test_the_footer_has_at_most_six_keys_and_all_of_them_fit(app: FedMedAp
 
         assert 1 <= len(keys) <= 6
         assert all(one.region.x >= 0 and one.region.right <= size[0] for one in keys)
+
+
+async def test_the_footer_of_the_chat_fits_when_nothing_is_typed(app: FedMedApp) -> None:
+    async with app.run_test(size=(60, 20)) as pilot:
+        await pilot.press("5", "escape")
+        await pilot.pause()
+
+        keys = list(app.screen.query(FooterKey))
+
+        assert len(keys) <= 6
+        assert keys[-1].region.right <= 60
 
 
 async def test_number_keys_switch_screens(app: FedMedApp) -> None:
