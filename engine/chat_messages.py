@@ -17,6 +17,9 @@ from engine.settings import RunConfig
 SYSTEM_PROMPT = "You answer medical questions in plain language."
 """Leads every conversation that brings no system turn of its own, and every training pair."""
 
+DISCLAIMER = "Not medical advice: a small language model wrote this. For anything that matters, ask a clinician."
+"""The sentence that stands under every answer, on every surface."""
+
 Role = Literal["system", "user", "assistant"]
 Layer = Literal["triage", "refusal", "injection", "output"]
 GuardAction = Literal["answered", "withheld", "noted"]
@@ -107,7 +110,7 @@ class ChatFinished(Event, frozen=True, kw_only=True):
     """Tokens of the whole conversation up to the answer."""
     reused_tokens: int = 0
     """How many of them were still in the key/value cache from earlier turns."""
-    disclaimer: str = ""
+    disclaimer: str = DISCLAIMER
     """Stands under the answer, always."""
 
 

@@ -37,6 +37,7 @@ from engine.benchmark_messages import (
     TrafficCounted,
 )
 from engine.chat_messages import (
+    DISCLAIMER,
     SYSTEM_PROMPT,
     Asking,
     Chat,

@@ -2,4 +2,6 @@
 
 from __future__ import annotations
 
-DISCLAIMER = "Not medical advice: a small language model wrote this. For anything that matters, ask a clinician."
+from engine.protocol import DISCLAIMER
+
+__all__ = ["DISCLAIMER"]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from engine.protocol import ModelLoaded
 
 if TYPE_CHECKING:  # tensor libraries are loaded by the first job that needs them, so that the engine is ready at once
+    from engine.data.pairs import Pair
     from engine.model.adapters import AdapterBank
+    from engine.model.serving import Serving
 
 
 @dataclass
@@ -22,5 +24,7 @@ class Engine:
     """What was said when `bank` was loaded."""
     live_run: str = ""
     """The run in progress; its adapters are in the bank."""
-    stored_slots: dict[str, float] = field(default_factory=dict)
-    """Slots filled from finished runs, with the file time they were read at."""
+    serving: Serving | None = None
+    """Answers from `bank`; made by the first question."""
+    test_pairs: tuple[object, dict[str, Pair]] | None = None
+    """What the files of the data folder looked like, and its test pairs by question."""

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from engine.jobs.context import Engine
 from engine.jobs.data import DataCommand, data_job
-from engine.protocol import BrowsePairs, Chat, CompareHospitals, DescribeData, LoadModel, PreviewSource, ResumeRun, StartRun, WhatIf
+from engine.protocol import (
+    BrowsePairs,
+    Chat,
+    Compare,
+    CompareHospitals,
+    DescribeData,
+    LoadModel,
+    PreviewSource,
+    ResumeRun,
+    StartRun,
+    WhatIf,
+)
 from engine.scheduler import Job
 
-JobCommand = DataCommand | LoadModel | StartRun | ResumeRun | WhatIf | Chat
-INTERACTIVE = (BrowsePairs, CompareHospitals, DescribeData, PreviewSource, LoadModel, WhatIf, Chat)
+JobCommand = DataCommand | LoadModel | StartRun | ResumeRun | WhatIf | Chat | Compare
+INTERACTIVE = (BrowsePairs, CompareHospitals, DescribeData, PreviewSource, LoadModel, WhatIf, Chat, Compare)
 """Somebody waits for these: they go before training."""
 
 
@@ -31,7 +42,7 @@ def job_for(engine: Engine, command: JobCommand) -> Job:
             from engine.jobs.what_if import what_if
 
             yield from what_if(engine, command)
-        case Chat():
+        case Chat() | Compare():
             from engine.jobs.chat import chat
 
             yield from chat(engine, command)

@@ -40,8 +40,7 @@ def ensure_bank(engine: Engine, job: str, model: ModelSettings, lora: LoraSettin
 def _load(engine: Engine, job: str, model: ModelSettings, lora: LoraSettings) -> Loading:
     started = time.monotonic()
     threads = _set_threads(attached=engine.attached)
-    old, engine.bank, engine.loaded = engine.bank, None, None
-    engine.stored_slots.clear()
+    old, engine.bank, engine.loaded, engine.serving = engine.bank, None, None, None
     base = old.release() if old is not None and old.base.settings == model else None
     del old
     gc.collect()  # the old model goes before the new one comes: two would not fit everywhere

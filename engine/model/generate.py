@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
 
-from engine.model.adapters import AdapterBank
+from engine.model.decoding import Decoding, one_thread
+
+PROMPT_CHUNK = 128
+"""Tokens of a prompt read at once: between two chunks an answer can be stopped."""
+TOP_TOKENS = 512
+"""Likeliest tokens that are looked at first when sampling; sorting all of a large vocabulary takes longer than the model."""
 
 
 @dataclass(frozen=True)
@@ -23,36 +27,43 @@ class Sampling:
     seed: int = 0
 
 
-def generate(bank: AdapterBank, adapter: str, prompt: Sequence[int], sampling: Sampling) -> Iterator[int]:
-    """Yield the answer's token ids until the end mark or `max_tokens`.
+def generate(
+    decoding: Decoding, prompt: Sequence[int], sampling: Sampling, ends: Collection[int]
+) -> Iterator[tuple[int, int | None] | None]:
+    """Continue each of the B sequences after the prompt, all with the same prompt.
 
-    The adapter is made active again for every token, so another job may use the model in between.
+    Tokens the sequences hold already must be the prompt's first ones; only the rest is read. Yields None after a piece of the
+    prompt, then (row, token id), and (row, None) where a row has met an end mark; stops at `max_tokens` at the latest.
     """
-    model, tokenizer = bank.base.model, bank.base.tokenizer
-    ends = _end_ids(bank)
-    generator = torch.Generator().manual_seed(sampling.seed)
-    cache = DynamicCache(config=model.config)
-    ids = torch.tensor([list(prompt)], device=model.device)  # (1, T)
-    room = model.config.max_position_embeddings - len(prompt)
-    for _ in range(max(0, min(sampling.max_tokens, room))):
-        with torch.inference_mode(), _decoding_threads(ids.shape[1]):
-            bank.use(adapter, training=False)
-            output = model(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
-        token = choose(output.logits[0, -1].float().cpu(), sampling, generator)
-        if token in ends or token == tokenizer.eos_token_id:
+    rows = len(decoding.ids)
+    generators = [torch.Generator().manual_seed(sampling.seed) for _ in range(rows)]
+    logits = torch.empty(0)
+    for start in range(decoding.ids.shape[1], len(prompt), PROMPT_CHUNK):
+        logits = decoding.extend(torch.tensor([prompt[start : start + PROMPT_CHUNK]]).expand(rows, -1))
+        yield None
+    going = set(range(rows))
+    for left in range(sampling.max_tokens - 1, -1, -1):
+        tokens = [choose(row, sampling, generator) for row, generator in zip(logits, generators, strict=True)]
+        for row in sorted(going):
+            yield row, None if tokens[row] in ends else tokens[row]
+        going = {row for row in going if tokens[row] not in ends}
+        if not going or not left:
             return
-        yield token
-        ids = torch.tensor([[token]], device=model.device)
+        with one_thread():
+            logits = decoding.extend(torch.tensor(tokens)[:, None])
 
 
 def choose(logits: Tensor, sampling: Sampling, generator: torch.Generator) -> int:
     """The next token from logits (V,): the likeliest, or a draw from the smallest set with `top_p` of the probability."""
     if sampling.temperature <= 0:
         return int(logits.argmax())
-    probabilities, order = torch.softmax(logits / sampling.temperature, dim=-1).sort(descending=True)
-    before = probabilities.cumsum(-1) - probabilities
-    probabilities = probabilities.masked_fill(before >= sampling.top_p, 0.0)
-    return int(order[torch.multinomial(probabilities, 1, generator=generator)])
+    probabilities = torch.softmax(logits / sampling.temperature, dim=-1)
+    kept, order = probabilities.topk(min(TOP_TOKENS, len(probabilities)))
+    if kept.sum() < sampling.top_p:
+        kept, order = probabilities.sort(descending=True)
+    before = kept.cumsum(-1) - kept
+    kept = kept.masked_fill(before >= sampling.top_p, 0.0)
+    return int(order[torch.multinomial(kept, 1, generator=generator)])
 
 
 class TextStream:
@@ -61,40 +72,25 @@ class TextStream:
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
         self._tokenizer = tokenizer
         self._ids: list[int] = []
-        self._sent = ""
+        self._from = self._sent = 0
 
     def push(self, token: int) -> str:
         """The text that became certain with this token."""
         self._ids.append(token)
-        text = self._decode()
-        if text.endswith("\ufffd") or not text.startswith(self._sent):
+        fresh = self._fresh()
+        if not fresh or fresh.endswith("\ufffd"):
             return ""
-        fresh = text[len(self._sent) :]
-        self._sent = text
+        self._from, self._sent = self._sent, len(self._ids)
         return fresh
 
     def flush(self) -> str:
         """What is left at the end of the answer."""
-        return self._decode()[len(self._sent) :]
+        return self._fresh()
 
-    def _decode(self) -> str:
-        return str(self._tokenizer.decode(self._ids, skip_special_tokens=True))
+    def _fresh(self) -> str:
+        """Text of the ids not sent yet. A few ids before them are decoded too: spaces between words depend on the neighbour."""
+        before = self._decode(self._ids[self._from : self._sent])
+        return self._decode(self._ids[self._from :])[len(before) :]
 
-
-def _end_ids(bank: AdapterBank) -> set[int]:
-    configured = bank.base.model.generation_config.eos_token_id if bank.base.model.generation_config else None
-    return set(configured) if isinstance(configured, list) else {configured} if configured is not None else set()
-
-
-@contextmanager
-def _decoding_threads(tokens: int) -> Iterator[None]:
-    """One thread for a single token of a small matrix: a second gains little and collapses on a busy machine."""
-    before = torch.get_num_threads()
-    if tokens > 1 or before == 1:
-        yield
-        return
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+    def _decode(self, ids: list[int]) -> str:
+        return str(self._tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))

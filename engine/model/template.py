@@ -12,9 +12,7 @@ from dataclasses import dataclass
 from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
 
-from engine.protocol import ChatTurn
-
-SYSTEM_PROMPT = "You answer medical questions in plain language."
+from engine.protocol import SYSTEM_PROMPT, ChatTurn
 
 
 @dataclass(frozen=True)
@@ -55,6 +53,20 @@ def encode_pair(tokenizer: PreTrainedTokenizerBase, question: str, answer: str, 
     answer_ids = tokenizer(neutral(answer, tokenizer), add_special_tokens=False)["input_ids"]
     ids = (prompt + list(answer_ids) + end)[:max_tokens]
     return Example(ids=tuple(ids), prompt_length=len(prompt))
+
+
+def encode_question(tokenizer: PreTrainedTokenizerBase, question: str, max_tokens: int) -> Example:
+    """A question behind its system prompt, cut at `max_tokens`; the loss is counted on the question's own tokens."""
+    ids, other = (prompt_ids(tokenizer, [ChatTurn(role="user", text=text)]) for text in (question, "?"))
+    start, behind = shared_length(ids, other), shared_length(ids[::-1], other[::-1])
+    end = max(len(ids) - behind, start + 1)
+    return Example(ids=tuple(ids[: min(end, max_tokens)]), prompt_length=min(start, max_tokens - 1))
+
+
+def shared_length(left: Sequence[int], right: Sequence[int]) -> int:
+    """How many first elements are equal."""
+    pairs = enumerate(zip(left, right, strict=False))
+    return next((at for at, (one, other) in pairs if one != other), min(len(left), len(right)))
 
 
 def neutral(text: str, tokenizer: PreTrainedTokenizerBase) -> str:

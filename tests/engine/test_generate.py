@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from engine.model.adapters import AdapterBank
+from engine.model.decoding import BankDecoder, Served
 from engine.model.generate import Sampling, TextStream, choose, generate
 from engine.model.template import prompt_ids
 from engine.protocol import BASE, ChatTurn
@@ -17,9 +18,10 @@ def test_greedy_decoding_agrees_with_transformers_generate(bank: AdapterBank) ->
     bank.use(BASE, training=False)
     theirs = bank.base.model.generate(torch.tensor([prompt]), max_new_tokens=12, do_sample=False)[0, len(prompt) :].tolist()
 
-    ours = list(generate(bank, BASE, prompt, Sampling(max_tokens=12)))
+    decoding, end = BankDecoder(bank).start([Served()]), bank.base.tokenizer.eos_token_id
+    ours = [item[1] for item in generate(decoding, prompt, Sampling(max_tokens=12), {end}) if item and item[1] is not None]
 
-    assert ours == [token for token in theirs if token != bank.base.tokenizer.eos_token_id]
+    assert ours == [token for token in theirs if token != end]
 
 
 def draws(sampling: Sampling, count: int = 200) -> list[int]:

@@ -13,8 +13,9 @@ from engine.federated.hospital import Hospital
 from engine.federated.local import learning_rate_scale
 from engine.federated.update import Assignment, Update
 from engine.model.adapters import AdapterBank, to_bytes
+from engine.model.decoding import BankDecoder, Served
 from engine.model.generate import Sampling, generate
-from engine.protocol import BASE, StepDone
+from engine.protocol import StepDone
 from engine.settings import load_config
 
 
@@ -54,7 +55,7 @@ def test_chatting_between_micro_steps_does_not_change_training(bank: AdapterBank
     undisturbed = train(hospital(bank), bank)
 
     def chat() -> None:
-        list(generate(bank, BASE, [1, 5, 9], Sampling(max_tokens=2, temperature=1.0, seed=9)))
+        list(generate(BankDecoder(bank).start([Served()]), [1, 5, 9], Sampling(max_tokens=2, temperature=1.0, seed=9), ends=()))
         torch.rand(3)  # and somebody draws from the global generator
 
     disturbed = train(hospital(bank), bank, between=chat)
