@@ -33,7 +33,9 @@ class ConfirmScreen(Dialog[str]):
     """
 
     DEFAULT_CSS = """
-    ConfirmScreen OptionList { height: auto; border: none; background: $background; margin-top: 1; padding: 0; }
+    ConfirmScreen OptionList, ConfirmScreen OptionList:focus {
+        height: auto; border: none; background: $background; margin-top: 1; padding: 0;
+    }
     """
 
     def __init__(self, title: str, question: str, answers: tuple[Answer, ...]) -> None:

@@ -101,7 +101,7 @@ def _facts(workspace: Workspace, width: int) -> str:
 
 
 class Banner(Figure):
-    """One line below the header when something needs a person: the engine died, or an earlier run is on the screens."""
+    """Below the header when something needs a person: the engine died, or an earlier run is on the screens."""
 
     DEFAULT_CSS = """
     Banner { display: none; height: auto; padding: 0 1; background: $panel; }
@@ -126,7 +126,7 @@ class Banner(Figure):
         workspace = self.workspace
         if workspace.status.exit is not None and not workspace.status.exit.expected:
             restart = "restart the engine" + (" and go on with the run" if workspace.goes_on_after_restart else "")
-            return Content.assemble(("✖ ", "bold"), safe(workspace.status.exit.sentence), ("  r ", "bold"), restart)
+            return Content.assemble(("✖ ", "bold"), safe(workspace.status.exit.sentence), ("\nr ", "bold"), restart)
         if workspace.opened is not None:
             earlier = f"Earlier run {safe(workspace.opened.run)}."
             return Content.assemble(("◂ ", "$accent"), earlier, ("  l ", "bold $accent"), "back to the run in progress")
