@@ -30,6 +30,8 @@ class RunBenchmark(Command, frozen=True, kw_only=True):
     """Complete runs per weighting in the aggregation suite."""
     weightings: tuple[str, ...] = ("samples", "equal", "agent")
     """Compared on complete runs; the run's own is added. On the same updates all weightings are compared."""
+    test_pairs: Annotated[int, Meta(ge=0)] = 64
+    """Test pairs per hospital, evenly spread; 0 is all."""
     items: Annotated[int, Meta(ge=0)] = 100
     """Multiple-choice questions per data set, evenly spread; 0 is all."""
     answers: Annotated[int, Meta(ge=0)] = 12

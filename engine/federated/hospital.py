@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Generator
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 
@@ -34,20 +35,22 @@ EVALUATION_BATCH = 8
 EVALUATION_SLOT = "evaluation"
 
 Work = Generator[AnyEvent | None, None, Update]
+T = TypeVar("T")
 
 
 class Hospital:
     """A data owner in a run."""
 
-    def __init__(self, name: str, folder: Path, config: RunConfig) -> None:
-        """Read the partition. Raises DataError naming the file when it cannot be used."""
+    def __init__(self, name: str, folder: Path, config: RunConfig, pairs: list[Pair] | None = None) -> None:
+        """Read the partition, unless its `pairs` are given. Raises DataError naming the file when it cannot be used."""
         self.name = name
         self._config = config
-        pairs = read_partition(folder, name)
+        pairs = read_partition(folder, name) if pairs is None else pairs
         by_split: dict[str, list[Pair]] = {split: [p for p in pairs if p.split == split] for split in (TRAIN, VALIDATION, TEST)}
         self._train_pairs = _spread(by_split[TRAIN], config.data.max_pairs or len(by_split[TRAIN]))
         self._validation_pairs = _spread(by_split[VALIDATION], config.data.validation_pairs)
         self._judged_pairs = by_split[VALIDATION]
+        self._test_pairs = by_split[TEST]
         self._pools = {**pools(self._judged_pairs, self._seed("pools", 0)), "all": range(len(self._judged_pairs))}
         self._rank = config.lora.hospital_ranks.get(name, config.lora.rank)
         self.info = HospitalInfo(
@@ -57,7 +60,7 @@ class Hospital:
     def attach(self, bank: AdapterBank) -> None:
         """Take a loaded model. Comes before every work method."""
         self._bank = bank
-        for name in ("_train", "_validation", "_judged"):
+        for name in ("_train", "_validation", "_judged", "_test"):
             self.__dict__.pop(name, None)  # token ids belong to a model
 
     @cached_property
@@ -72,6 +75,11 @@ class Hospital:
     def _judged(self) -> list[Example]:
         """All validation pairs: candidates are tried on parts of them."""
         return self._encode(self._judged_pairs)
+
+    @cached_property
+    def _test(self) -> list[Example]:
+        """Never read during a run."""
+        return self._encode(self._test_pairs)
 
     @property
     def steps_per_round(self) -> int:
@@ -117,17 +125,24 @@ class Hospital:
 
     def evaluate(self, adapter: Adapter) -> Generator[None, None, Evaluation]:
         """Loss of an adapter on this hospital's validation pairs. Yields after each batch."""
+        return (yield from self._loss_on(self._validation, adapter))
+
+    def examine(self, adapter: Adapter, pairs: int = 0) -> Generator[None, None, Evaluation]:
+        """Loss of an adapter on this hospital's test pairs, for after the run: on all, or on `pairs` evenly spread ones."""
+        return (yield from self._loss_on(_spread(self._test, pairs or len(self._test)), adapter))
+
+    def _loss_on(self, examples: list[Example], adapter: Adapter) -> Generator[None, None, Evaluation]:
         total, count = 0.0, 0
         self._bank.put(EVALUATION_SLOT, adapter)
-        for indices in by_length([len(example.ids) for example in self._validation], EVALUATION_BATCH):
-            batch = self._collate([self._validation[index] for index in indices])
+        for indices in by_length([len(example.ids) for example in examples], EVALUATION_BATCH):
+            batch = self._collate([examples[index] for index in indices])
             with torch.inference_mode():
                 self._bank.use(EVALUATION_SLOT, training=False)
                 nll = answer_nll(self._bank.base.model, batch)
             total += float(nll.double().sum())
             count += nll.numel()
             yield None
-        return Evaluation(hospital=self.name, loss=total / count, pairs=len(self._validation), tokens=count)
+        return Evaluation(hospital=self.name, loss=total / count, pairs=len(examples), tokens=count)
 
     def assess(self, assessment: Assessment) -> Generator[None, None, Verdict]:
         """Try candidates on a slice of the validation pairs. Yields after each batch; only sums over pairs leave."""
@@ -189,7 +204,13 @@ class Hospital:
         return collate(examples, int(self._bank.base.tokenizer.pad_token_id))
 
 
-def _spread(pairs: list[Pair], count: int) -> list[Pair]:
+def pooled(name: str, hospitals: list[Hospital], config: RunConfig) -> Hospital:
+    """All training pairs that the hospitals use, in one place: what a federation avoids, as a reference to compare it with."""
+    pairs = [pair for hospital in hospitals for pair in (*hospital._train_pairs, *hospital._validation_pairs)]
+    return Hospital(name, Path(), config, pairs)
+
+
+def _spread(pairs: list[T], count: int) -> list[T]:
     """At most `count` pairs, evenly spread over the list so that all its topics are still met."""
     if count >= len(pairs):
         return pairs
