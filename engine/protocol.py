@@ -161,7 +161,6 @@ AnyCommand = (
     | WhatIf
     | Chat
     | Compare
-    | RunBenchmark
     | Cancel
     | Shutdown
 )

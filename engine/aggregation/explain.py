@@ -103,7 +103,7 @@ def _cost(event: Aggregated) -> Iterator[Reason]:
 def _use(event: Aggregated, hospital: str) -> tuple[str, tuple[str, ...]]:
     """What the hospital's update alone did to the others' validation loss, and where that is recorded."""
     others = [one for one in event.transfer if one.hospital == hospital and one.voter != hospital]
-    parts = []
+    parts: list[str] = []
     for verb, group in (
         ("raised", [one for one in others if one.gain < 0]),
         ("lowered", [one for one in others if one.gain >= 0]),
