@@ -202,8 +202,11 @@ class ModelLoaded(Event, frozen=True, kw_only=True):
     parameters: int
     trainable: int
     base_bytes: int
+    """In memory."""
     adapter_bytes: int
     seconds: float
+    stored_bytes: int = 0
+    """The base model's files on disk; 0 when unknown."""
 
 
 class Resources(Event, frozen=True, kw_only=True):

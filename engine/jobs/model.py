@@ -76,6 +76,7 @@ def describe(bank: AdapterBank, threads: int, seconds: float) -> ModelLoaded:
         base_bytes=base.bytes,
         adapter_bytes=size_of(adapter),
         seconds=seconds,
+        stored_bytes=base.folder.stored_bytes,
     )
 
 
