@@ -1,8 +1,8 @@
 """What a chat asks of the engine and what it hears back: questions, pieces of answers, what the guardrails found, scores.
 
 One question is one job. Its events, in order: `Guarded` for what was found in the question; then either a fixed message
-(emergency, refusal) as `ChatText`, or the model's text with a `Guarded` for each sentence that was withheld; `ChatFinished` once per adapter;
-`ReferenceScored` and `RouterHinted` where they apply. Losses are mean negative log-likelihood in nats per token.
+(emergency, refusal) as `ChatText`, or the model's text with a `Guarded` for each sentence that was withheld; `ChatFinished` once
+per adapter; `ReferenceScored` and `RouterHinted` where they apply. Losses are mean negative log-likelihood in nats per token.
 """
 
 from __future__ import annotations
