@@ -44,9 +44,7 @@ def count(config: PretrainedConfig, lora: LoraSettings) -> Figures:
         model = AutoModelForCausalLM.from_config(config)
         parameters = model.num_parameters()
         head = model.get_output_embeddings()
-        packed = sum(
-            module.weight.numel() for module in model.modules() if isinstance(module, nn.Linear) and module is not head
-        )
+        packed = sum(module.weight.numel() for module in model.modules() if isinstance(module, nn.Linear) and module is not head)
         adapted = get_peft_model(model, peft_config(lora))
     trainable = sum(parameter.numel() for parameter in adapted.parameters() if parameter.requires_grad)
     return Figures(parameters=parameters, packed_elements=parameters - packed // 2, trainable=trainable)
