@@ -44,6 +44,8 @@ T = TypeVar("T")
 
 REDRAW_SECONDS = 0.25
 """The current screen is redrawn at most this often."""
+FOLLOW_SECONDS = 1.0
+"""How often the record of a run in another window is looked at."""
 CLOCK_SECONDS = 1.0
 """While a run is in progress its time left is redrawn this often, whatever happens."""
 
@@ -94,6 +96,7 @@ class FedMedApp(App[None]):
     def on_mount(self) -> None:
         """Draw first, then start the engine."""
         self.set_interval(REDRAW_SECONDS, self._redraw)
+        self.set_interval(FOLLOW_SECONDS, self.workspace.follow)
         self.call_after_refresh(self._open_engine)
 
     # --- drawing ---------------------------------------------------------------------------------------------------------------

@@ -62,6 +62,14 @@ def load_events(run: str) -> list[Stamped]:
     return events
 
 
+def events_after(run: str, seq: int) -> list[Stamped]:
+    """What was recorded after event number `seq`; nothing while the record cannot be read."""
+    try:
+        return [stamped for stamped in load_events(run) if stamped.seq > seq]
+    except RunError:
+        return []
+
+
 def load_state(run: str) -> RunState:
     """The run as the screens show it, rebuilt from its events. Raises RunError as `load_events`."""
     state = RunState()

@@ -72,10 +72,12 @@ class RunState:
     feed: list[FeedLine] = field(default_factory=list)
     finished: RunFinished | None = None
     last_time: float = 0.0
+    last_seq: int = 0
+    """Number of the newest event taken in."""
 
     def apply(self, stamped: Stamped) -> None:
         """Take one event in. Events that do not concern a run change nothing."""
-        self.last_time = stamped.time
+        self.last_time, self.last_seq = stamped.time, stamped.seq
         self._apply(stamped.event, stamped.time)
         text = sentence(stamped.event)
         if text:

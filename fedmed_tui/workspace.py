@@ -5,6 +5,7 @@ Screens read its fields and call its methods; events change it; `on_change` tell
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import time
 from collections.abc import Callable
@@ -68,6 +69,8 @@ class Workspace:
         """A run was asked for and has not begun."""
         self.goes_on_after_restart = False
         """The engine died while it worked on a run."""
+        self.followed = ""
+        """A run that another window's engine works on: its record is read again as it grows."""
         self.run_job = ""
         self.chat_job = ""
         self.data_job = ""
@@ -168,7 +171,7 @@ class Workspace:
         self._expect(job)
 
     def _expect(self, job: str) -> None:
-        self.run_job, self.preparing, self.opened = job, True, None
+        self.run_job, self.preparing, self.opened, self.followed = job, True, None, ""
         self.on_change()
 
     async def stop_run(self) -> None:
@@ -185,7 +188,19 @@ class Workspace:
             self.live, self.opened = state, None
         else:
             self.opened = state if state.run != self.live.run else None
+        self.followed = state.run if self.run is state and state.finished is None else ""
         self.on_change()
+
+    async def follow(self) -> None:
+        """Take in what another window's engine has added to the record of the run on the screens. Reads, never writes."""
+        state = self.run
+        if not self.followed or state.run != self.followed:
+            return
+        fresh = await asyncio.to_thread(runs.events_after, state.run, state.last_seq)
+        for stamped in fresh if self.run is state else ():
+            state.apply(stamped)
+        if fresh:
+            self.on_change()
 
     def leave_run(self) -> None:
         """Put the run in progress back on the screens."""
