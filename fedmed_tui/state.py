@@ -71,6 +71,8 @@ class RunState:
     rounds: dict[int, RoundState] = field(default_factory=dict)
     feed: list[FeedLine] = field(default_factory=list)
     finished: RunFinished | None = None
+    first_round: int = 1
+    """The first round since the run was started or resumed: the pace is measured from there."""
     last_time: float = 0.0
     last_seq: int = 0
     """Number of the newest event taken in."""
@@ -129,8 +131,7 @@ class RunState:
         Loading and the first round, which warms everything up, are left out of the estimate.
         """
         current = self.current
-        first = min((number for number in self.rounds if number > 0), default=0)
-        second = self.rounds.get(first + 1)
+        second = self.rounds.get(self.first_round + 1)
         if current is None or second is None or second.started is None:
             return None
         done = current.number - second.number + self.round_fraction()
@@ -155,6 +156,7 @@ class RunState:
             self.rounds.clear()
             self.feed.clear()
         self.run, self.config, self.hospitals, self.finished = event.run, event.config, event.hospitals, None
+        self.first_round = event.completed + 1
         for number in [number for number in self.rounds if number > event.completed]:
             del self.rounds[number]  # a round cut short is done again from its start
 
