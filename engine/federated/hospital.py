@@ -88,6 +88,11 @@ class Hospital:
         one_pass = math.ceil(len(self._train) / (training.batch_size * training.gradient_accumulation))
         return training.local_steps or one_pass
 
+    @property
+    def answer_share(self) -> float:
+        """Answer tokens per token of the training pairs."""
+        return sum(one.answer_length for one in self._train) / sum(len(one.ids) for one in self._train)
+
     def train(self, assignment: Assignment) -> Work:
         """Train one round. Yields None after each micro-step and a StepDone after each optimizer step."""
         settings, steps, number = self._config.training, self.steps_per_round, assignment.round
