@@ -29,7 +29,7 @@ LENGTH_GATE = 3.0
 """An update longer than so many median lengths neither counts nor votes."""
 HARM, HARM_GAP = 0.08, 0.05
 """Suspect: alone it raises the others' loss by so much, and by so much more than the typical update does."""
-DOUBT = 1.0
+DOUBT = 2.0
 """Errors by which a complaint is reduced before it counts: a handful of pairs accuses nobody."""
 SCREEN_SHARE = 0.55
 """Part of the work that goes into screening."""
@@ -112,6 +112,8 @@ class Agent:
         kept = self._situation.only([name for name in names if name not in suspects])
         base = samples(kept)
         alone = {voter: v for voter, v in alone.items() if voter not in suspects and v.pairs >= VOTER_PAIRS}
+        trusted = {voter: v for voter, v in alone.items() if not self._on_probation(voter)}
+        alone = trusted if len(trusted) >= self._least_voters else alone
         choice = Choice(
             base, "thin", suspects=suspects, transfer=transfer, voters=tuple(alone), evidence=faded(self._memory.evidence)
         )
@@ -126,6 +128,10 @@ class Agent:
         both = passes(1 + len(self._situation.names), slopes=True) + passes(1, slopes=True)
         tokens = {voter: SCREEN_SHARE * work / both for voter, work in self._bench.budget.items()}
         return (yield from self._bench.ask("screen", vectors, tokens, pairs=SCREEN_PAIRS, slopes=True))
+
+    def _on_probation(self, voter: str) -> bool:
+        """Whether the hospital was gated or suspect in the last round: it votes again after a round without."""
+        return self._situation.round - 1 in self._memory.faults.get(voter, ())
 
     def _suspects(self, transfer: Sequence[Transfer]) -> tuple[str, ...]:
         """Hospitals whose update alone harms most of the others. Never so many that fewer than two could count."""

@@ -56,18 +56,20 @@ def _chosen(event: Aggregated) -> Iterator[Reason]:
 
 
 def _faults(event: Aggregated) -> Iterator[Reason]:
-    """Hospitals that do not count this round."""
+    """Hospitals that do not count this round, or have no vote."""
+    silent = {use.voter for use in event.slices if not use.voted}
     for one in event.weights:
         where = f"weights[{one.hospital}]"
+        fields: tuple[str, ...] = (f"{where}.standing", f"{where}.suspect_rounds")
         if one.standing == "gated":
-            yield Reason(
-                text=f"{one.hospital} does not count: {one.why}.{_again(one)}", fields=(f"{where}.standing", f"{where}.why")
-            )
+            yield Reason(text=f"{one.hospital} does not count: {one.why}.{_again(one)}", fields=(*fields, f"{where}.why"))
         elif one.standing == "suspect":
-            use, fields = _use(event, one.hospital)
+            use, used = _use(event, one.hospital)
             text = f"{one.hospital} neither counts nor votes this round instead of counting {one.sample_share:.0%}: {use}."
-            text += _again(one)
-            yield Reason(text=text, fields=(f"{where}.standing", f"{where}.suspect_rounds", *fields))
+            yield Reason(text=text + _again(one), fields=(*fields, *used))
+        elif one.hospital in silent and event.round - 1 in one.suspect_rounds:
+            text = f"{one.hospital} counts again, but has no vote yet: in the last round it did not count."
+            yield Reason(text=text, fields=(*fields, "slices"))
 
 
 def _changes(event: Aggregated) -> Iterator[Reason]:

@@ -13,9 +13,12 @@ from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from statistics import fmean
 
+import msgspec
+
 from engine.aggregation.aggregator import Aggregation, Aggregator, Round
 from engine.aggregation.assignment import assignment, controls
 from engine.aggregation.memory import Memory
+from engine.aggregation.narrator import retell
 from engine.errors import ModelError
 from engine.federated.checkpoint import RoundState, RunFolder, settings_hash
 from engine.federated.transport import Transport
@@ -24,6 +27,7 @@ from engine.manifest import Manifest
 from engine.model.adapters import Adapter, AdapterBank, size_of, slot, to_bytes
 from engine.protocol import (
     GLOBAL,
+    Aggregated,
     AnyEvent,
     Evaluated,
     RoundFinished,
@@ -95,7 +99,7 @@ class Coordinator:
         usable = {update.hospital: update.adapter for update in given.updates if update.hospital not in given.unusable}
         yield from self._evaluate(number, usable, "local")
         result = yield from self._aggregator.aggregate(given, position.memory, position.carried)
-        yield result.event
+        yield from self._told(result.event)
         after = yield from self._evaluate(number, dict.fromkeys(self._names, result.adapter), "global")
         seconds = time.monotonic() - started
         assert position.macro_loss is not None
@@ -110,6 +114,12 @@ class Coordinator:
         )
         self._save(usable, result, finished)
         yield finished
+
+    def _told(self, event: Aggregated) -> Rounds:
+        """The decision, retold by the base model where that is asked for."""
+        if self._config.aggregation.narrator:
+            event = msgspec.structs.replace(event, narration=(yield from retell(self._bank, event.reasons)))
+        yield event
 
     def _collect(self, task: Assignment) -> Generator[AnyEvent | None, None, Round]:
         """Every hospital's update; those that do not fit the model or are not finite are set aside with the reason."""

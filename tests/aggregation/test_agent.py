@@ -143,6 +143,17 @@ def test_an_update_that_harms_everyone_else_gets_neither_weight_nor_vote() -> No
     assert any("its update alone raised the validation loss of A and B by" in text for text in told(event))
 
 
+def test_who_did_not_count_in_the_last_round_has_no_vote_in_this_one() -> None:
+    best = bowl(0.2, 0.3, 0.5)
+    voters = Voters({"A": best, "B": best, "C": best})
+
+    event = aggregate(voters, memory=Memory(faults={"C": (1,)}), number=2).event
+
+    assert standing(event, "C") == "counted"
+    assert [one.voter for one in event.slices if not one.voted] == ["C"]
+    assert "C counts again, but has no vote yet: in the last round it did not count." in told(event)
+
+
 def test_one_liar_cannot_get_an_honest_hospital_suspected() -> None:
     honest = bowl(0.6, 0.3, 0.1)
 
