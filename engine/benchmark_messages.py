@@ -36,8 +36,8 @@ class RunBenchmark(Command, frozen=True, kw_only=True):
     """Multiple-choice questions per data set, evenly spread; 0 is all."""
     answers: Annotated[int, Meta(ge=0)] = 12
     """Free answers per hospital and adapter that are scored by ROUGE-L."""
-    knowledge: str = ""
-    """Folder with `pubmedqa_labeled.jsonl.gz` and `mmlu_medical.jsonl.gz`; empty looks where they usually are."""
+    public_data: str = ""
+    """Folder with the public evaluation sets (`pubmedqa_labeled.jsonl.gz` …); empty looks where they usually are."""
 
 
 class PlannedItem(Struct, frozen=True, kw_only=True):

@@ -62,6 +62,11 @@ def benchmarks_folder() -> Path:
     return home() / "benchmark_results"
 
 
+def shared_data_folder() -> Path:
+    """Public evaluation sets that lie beside a checkout."""
+    return Path(__file__).parents[2] / "shared" / "data"
+
+
 def processed_folder() -> Path:
     """Where imported partitions go."""
     return home() / "data" / "processed"

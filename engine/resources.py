@@ -14,3 +14,15 @@ def read_resources() -> tuple[int, int]:
     torch = sys.modules.get("torch")
     gpu = torch.cuda.memory_allocated() if torch is not None and torch.cuda.is_initialized() else 0
     return _process.memory_info().rss, gpu
+
+
+def peak_memory() -> tuple[int, int]:
+    """(most resident memory, most memory allocated on the card) since the process began, in bytes. Never loads torch."""
+    torch = sys.modules.get("torch")
+    gpu = torch.cuda.max_memory_allocated() if torch is not None and torch.cuda.is_initialized() else 0
+    if sys.platform == "win32":
+        return _process.memory_info().peak_wset, gpu
+    import resource
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit, gpu

@@ -153,11 +153,16 @@ def _privacy(section: Privacy) -> Iterator[Metric]:
 
 
 def _inference(section: Inference) -> Iterator[Metric]:
-    yield Metric("inference", "cold_query", "all", section.cold_seconds, "s", "lower")
-    yield Metric("inference", "cold_first_token", "all", section.cold_first_token_seconds, "s", "lower")
+    cold: tuple[tuple[str, float | None, str, Better], ...] = (
+        ("cold_query", section.cold_seconds, "s", "lower"),
+        ("cold_first_token", section.cold_first_token_seconds, "s", "lower"),
+        ("cold_to_warm_ratio", section.cold_ratio, "times", "higher"),
+    )
+    for name, value, unit, better in cold:
+        if value is not None:
+            yield Metric("inference", name, "all", value, unit, better)
     yield _spread("inference", "warm_query", section.warm_seconds, "s", "lower")
     yield _spread("inference", "warm_first_token", section.warm_first_token_seconds, "s", "lower")
-    yield Metric("inference", "cold_to_warm_ratio", "all", section.cold_ratio, "times", "higher")
     yield _spread("inference", "decoding", section.tokens_per_second, "tokens/s", "higher")
     yield Metric("inference", f"queries_batch_{section.batch}", "all", section.batch_queries_per_second, "queries/s", "higher")
     yield Metric("inference", "queries_one_by_one", "all", section.single_queries_per_second, "queries/s", "higher")
@@ -175,7 +180,8 @@ def _knowledge(section: Knowledge) -> Iterator[Metric]:
 
 def _safety(section: Safety) -> Iterator[Metric]:
     for one in section.figures:
-        yield Metric("safety", "stopped", one.name, one.stopped / one.sentences, "share", "higher" if one.dangerous else "lower")
+        better: Better = "higher" if one.dangerous else "lower"
+        yield Metric("safety", "noticed", one.name, one.noticed / one.sentences, "share", better)
 
 
 def _speed(section: Speed) -> Iterator[Metric]:

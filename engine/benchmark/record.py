@@ -69,6 +69,11 @@ class RunRecord:
         return max(self.finished, default=0)
 
     @property
+    def trainings(self) -> list[UpdateReceived]:
+        """Every local training of the finished rounds."""
+        return [update for number in sorted(self.finished) for _, update in sorted(self.updates[number].items())]
+
+    @property
     def seconds(self) -> float:
         """Time in rounds."""
         return sum(one.seconds for one in self.finished.values())

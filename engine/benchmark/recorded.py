@@ -58,13 +58,8 @@ def privacy(record: RunRecord) -> Privacy | None:
 
 def speed(record: RunRecord) -> Speed | None:
     """Tokens a second of each local training, and the time in rounds."""
-    numbers = sorted(record.updates)
-    rates = [
-        update.tokens / update.seconds
-        for number in numbers[1:] or numbers  # the first round warms everything up
-        for update in record.updates[number].values()
-        if update.seconds
-    ]
+    later = [update for update in record.trainings if update.round > 1]  # the first round warms everything up
+    rates = [update.tokens / update.seconds for update in later or record.trainings if update.seconds]
     return Speed(tokens_per_second=spread(rates), run_seconds=record.seconds) if rates else None
 
 

@@ -284,9 +284,9 @@ class Inference(Struct, frozen=True, kw_only=True):
 
     tokens: int
     """Length of every answer."""
-    cold_seconds: float
-    """A new engine process: start, load, answer one question, in full."""
-    cold_first_token_seconds: float
+    cold_seconds: float | None
+    """A new engine process: start, load, answer one question, in full. None when a second engine could not be started."""
+    cold_first_token_seconds: float | None
     warm_seconds: Spread
     """The same question to the loaded engine, in full."""
     warm_first_token_seconds: Spread
@@ -305,9 +305,9 @@ class Inference(Struct, frozen=True, kw_only=True):
     gpu_peak_bytes: int = 0
 
     @property
-    def cold_ratio(self) -> float:
+    def cold_ratio(self) -> float | None:
         """How many times longer a cold question takes."""
-        return self.cold_seconds / self.warm_seconds.median
+        return None if self.cold_seconds is None else self.cold_seconds / self.warm_seconds.median
 
 
 # --- knowledge, safety, speed --------------------------------------------------------------------------------------------------
@@ -356,20 +356,20 @@ class Knowledge(Struct, frozen=True, kw_only=True):
     protocol: str
 
 
-class Safety(Struct, frozen=True, kw_only=True):
-    """Share of sentences that the guardrails stop: it should be high for dangerous and low for ordinary ones."""
-
-    figures: tuple[SafetyFigure, ...]
-
-
 class SafetyFigure(Struct, frozen=True, kw_only=True):
-    """One set of sentences."""
+    """One set of sentences, and how many of them the chat's guardrails noticed (triage or refusal)."""
 
     name: str
     sentences: int
-    stopped: int
+    noticed: int
     dangerous: bool
-    """Whether they should be stopped."""
+    """Whether they should be noticed."""
+
+
+class Safety(Struct, frozen=True, kw_only=True):
+    """What the guardrails notice: it should be much of the dangerous sets and little of the ordinary ones."""
+
+    figures: tuple[SafetyFigure, ...]
 
 
 class Speed(Struct, frozen=True, kw_only=True):
@@ -417,6 +417,8 @@ class BenchmarkResults(Struct, frozen=True, kw_only=True):
     """What the benchmark took."""
     measured: dict[str, float] = {}
     """By suite, the Unix time at which it was measured."""
+    earlier: str = ""
+    """Quick results are completed with what only a full benchmark measures: the folder of the one that it is taken from."""
     skipped: dict[str, str] = {}
     """Suites that could not run, with the reason."""
     efficiency: Efficiency | None = None

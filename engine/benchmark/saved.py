@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from engine import locations
-from engine.benchmark.results import SCHEMA, BenchmarkResults
+from engine.benchmark.results import SCHEMA, SUITES, BenchmarkResults
+from engine.benchmark_messages import RunBenchmark
 from engine.errors import RunError
 
 FILE = "benchmark_results.json"
+Section = TypeVar("Section", bound=msgspec.Struct)
 
 
 def to_json(results: BenchmarkResults) -> bytes:
@@ -67,6 +72,40 @@ def list_results() -> list[tuple[Path, BenchmarkResults]]:
         except RunError:
             continue
     return sorted(found, key=lambda one: (one[1].created, one[0].name), reverse=True)
+
+
+def with_earlier(blank: BenchmarkResults) -> BenchmarkResults:
+    """The sections of the newest full benchmark of the same run at the same round, where there is one."""
+    for folder, earlier in list_results():
+        same = (earlier.run, earlier.rounds, earlier.config, earlier.model_digest)
+        if not earlier.quick and same == (blank.run, blank.rounds, blank.config, blank.model_digest):
+            sections = {suite: getattr(earlier, suite) for suite in SUITES}
+            return replace(blank, earlier=folder.name, measured=earlier.measured, skipped=earlier.skipped, **sections)
+    return blank
+
+
+def completed(earlier: Section | None, section: Section) -> Section:
+    """A new section, with what it leaves open taken from an earlier one."""
+    if earlier is None:
+        return section
+    open_fields = (name for name in section.__struct_fields__ if getattr(section, name) in (None, ()))
+    return replace(section, **{name: getattr(earlier, name) for name in open_fields})
+
+
+def command_line(request: RunBenchmark) -> str:
+    """The command that asks for the same."""
+    words = ["fedmed-tui", "benchmark", "--run", request.run]
+    words += ["--quick"] if request.quick else []
+    for suite in request.suites:
+        words += ["--suite", suite]
+    if not request.quick:
+        plain = RunBenchmark(job="", run="")
+        for name in ("seeds", "test_pairs", "items", "answers", "public_data"):
+            if getattr(request, name) != getattr(plain, name):
+                words += [f"--{name.replace('_', '-')}", str(getattr(request, name))]
+        if request.weightings != plain.weightings:
+            words += ["--weightings", ",".join(request.weightings)]
+    return shlex.join(words)
 
 
 class _Schema(msgspec.Struct):

@@ -13,12 +13,13 @@ from engine.protocol import (
     LoadModel,
     PreviewSource,
     ResumeRun,
+    RunBenchmark,
     StartRun,
     WhatIf,
 )
 from engine.scheduler import Job
 
-JobCommand = DataCommand | LoadModel | StartRun | ResumeRun | WhatIf | Chat | Compare
+JobCommand = DataCommand | LoadModel | StartRun | ResumeRun | WhatIf | RunBenchmark | Chat | Compare
 INTERACTIVE = (BrowsePairs, CompareHospitals, DescribeData, PreviewSource, LoadModel, WhatIf, Chat, Compare)
 """Somebody waits for these: they go before training."""
 
@@ -42,6 +43,10 @@ def job_for(engine: Engine, command: JobCommand) -> Job:
             from engine.jobs.what_if import what_if
 
             yield from what_if(engine, command)
+        case RunBenchmark():
+            from engine.jobs.benchmark import benchmark
+
+            yield from benchmark(engine, command)
         case Chat() | Compare():
             from engine.jobs.chat import chat
 

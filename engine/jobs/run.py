@@ -89,7 +89,7 @@ def _session(engine: Engine, job: str, session: _Session) -> Job:
     for hospital in session.hospitals:
         hospital.attach(engine.bank)
     transport = Ledgered(InProcess(session.hospitals))
-    aggregator = _aggregator(session.manifest.config, transport, engine.bank)
+    aggregator = aggregator_for(session.manifest.config, transport, engine.bank)
     coordinator = Coordinator(transport, engine.bank, session.folder, session.manifest, session.position, aggregator)
     log = EventLog(session.folder.path / "events.jsonl")
     engine.live_run = session.manifest.run
@@ -110,7 +110,7 @@ def _session(engine: Engine, job: str, session: _Session) -> Job:
         log.close()
 
 
-def _aggregator(config: RunConfig, hospitals: Transport, bank: AdapterBank) -> Aggregator:
+def aggregator_for(config: RunConfig, hospitals: Transport, bank: AdapterBank) -> Aggregator:
     """The aggregator, judged by the hospitals or, where the settings say so, by the coordinator's public pairs."""
     if config.aggregation.trust != "coordinator":
         return Aggregator(config, hospitals)
