@@ -161,6 +161,7 @@ AnyCommand = (
     | WhatIf
     | Chat
     | Compare
+    | RunBenchmark
     | Cancel
     | Shutdown
 )

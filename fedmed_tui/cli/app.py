@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from fedmed_tui import __version__
+from fedmed_tui.cli.benchmark import benchmark_app
 from fedmed_tui.cli.chat import chat
 from fedmed_tui.cli.data import data_app
 from fedmed_tui.cli.doctor import doctor
@@ -45,5 +46,6 @@ app.command()(replay)
 app.command()(export)
 app.command()(settings)
 app.command()(doctor)
+app.add_typer(benchmark_app, name="benchmark")
 app.add_typer(data_app, name="data")
 app.add_typer(model_app, name="model")

@@ -1,0 +1,197 @@
+"""`fedmed-tui benchmark`: measure a run, list what was measured, compare two results."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, cast, get_args
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.markdown import Markdown
+from rich.table import Table
+from rich.text import Text
+
+from engine.benchmark import saved
+from engine.benchmark.compare import Difference, compare
+from engine.benchmark.report import markdown
+from engine.benchmark.results import SUITES, BenchmarkResults, Suite
+from engine.errors import FedMedError, RunError, SettingsError
+from engine.files import write_atomically
+from engine.protocol import RunBenchmark
+from fedmed_tui import runs
+from fedmed_tui.benchmarking import Benchmarking
+from fedmed_tui.cli import DONE, FAILED
+from fedmed_tui.cli.benchmark_output import BenchmarkOutput
+from fedmed_tui.cli.output import print_json, printable
+from fedmed_tui.cli.session import run_job
+from fedmed_tui.units import duration
+
+JOB = "benchmark"
+SCREEN = "screen.svg"
+SCREEN_WIDTH = 110
+PLAIN = RunBenchmark(job=JOB, run="")
+MARKS = {"better": "▲ better", "worse": "▼ worse", "same": "= same", "changed": "· changed", "new": "+ new", "gone": "− gone"}
+
+benchmark_app = typer.Typer(invoke_without_command=True, rich_markup_mode=None, help="Measure a run and write it down.")
+
+
+@benchmark_app.callback()
+def benchmark(
+    context: typer.Context,
+    *,
+    run: Annotated[str, typer.Option(metavar="RUN", help="Which run.", show_default="the latest with adapters")] = "",
+    quick: Annotated[bool, typer.Option("--quick", help="From the run's records, without loading a model.")] = False,
+    suite: Annotated[
+        list[str] | None, typer.Option(metavar="SUITE", help=f"Only this; may be repeated: {', '.join(SUITES)}.")
+    ] = None,
+    gpu: Annotated[int | None, typer.Option(metavar="N", min=0, help="Compute on this CUDA card.")] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Complete runs per weighting.")] = PLAIN.seeds,
+    weightings: Annotated[str, typer.Option(metavar="A,B", help="Compared on complete runs.")] = ",".join(PLAIN.weightings),
+    test_pairs: Annotated[int, typer.Option(min=0, help="Test pairs per hospital; 0 is all.")] = PLAIN.test_pairs,
+    items: Annotated[int, typer.Option(min=0, help="Multiple-choice questions per set; 0 is all.")] = PLAIN.items,
+    answers: Annotated[int, typer.Option(min=0, help="Free answers per hospital.")] = PLAIN.answers,
+    public_data: Annotated[
+        str, typer.Option(metavar="FOLDER", help="Public evaluation sets.", show_default="data/public, or beside the checkout")
+    ] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Standard output is the engine's events, one a line.")] = False,
+) -> int:
+    """Measure a run and write JSON, CSV, a report and a figure below benchmark_results/.
+
+    The full benchmark trains again, to compare: minutes. --quick takes seconds. Ctrl+C stops and writes nothing.
+    """
+    if context.invoked_subcommand:
+        return DONE
+    _choose_card(gpu)
+    request = RunBenchmark(
+        job=JOB,
+        run=run or _latest_run(),
+        quick=quick,
+        suites=_suites(suite or []),
+        seeds=seeds,
+        weightings=tuple(name.strip() for name in weightings.split(",") if name.strip()),
+        test_pairs=test_pairs,
+        items=items,
+        answers=answers,
+        public_data=public_data,
+    )
+    if as_json:
+        return run_job(request, print_json)
+    state = Benchmarking(JOB)
+    with BenchmarkOutput(state) as output:
+        code = run_job(request, output)
+    if state.results is not None and state.folder:
+        _show(state.results, Path(state.folder))
+    return code
+
+
+@benchmark_app.command("list")
+def list_results() -> None:
+    """List earlier results, newest first."""
+    found = saved.list_results()
+    if not found:
+        print("No results yet. `fedmed-tui benchmark` makes some.", file=sys.stderr)
+        return
+    table = _table("results", "run", "measured", "kind", "took")
+    for folder, results in found:
+        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(results.created))
+        kind = "quick" if results.quick else "full"
+        _row(table, folder.name, results.run, when, kind, duration(results.seconds))
+    _console().print(table)
+
+
+Result = Annotated[str, typer.Argument(help="Results: a folder of benchmark_results/, a file, or a run's name.")]
+
+
+@benchmark_app.command()
+def diff(
+    before: Result,
+    after: Result,
+    *,
+    tolerance: Annotated[float, typer.Option(metavar="PERCENT", min=0, help="A figure may be worse by so much.")] = 5.0,
+    everything: Annotated[bool, typer.Option("--all", help="List figures that are the same, too.")] = False,
+) -> int:
+    """Compare two results. Exit code 1 when a figure is worse by more than the tolerance."""
+    old, new = (saved.load(saved.find(name)) for name in (before, after))
+    found = list(compare(old, new))
+    table = _table("figure", "about", "before", "after", "change", "")
+    for one in found:
+        if everything or one.verdict != "same":
+            metric = one.metric
+            mark = f"{MARKS[one.verdict]}{' ✘' if one.regressed(tolerance / 100) else ''}"
+            name = f"{metric.suite}: {metric.name.replace('_', ' ')}"
+            _row(table, name, metric.subject, _value(one, "before"), _value(one, "after"), _change(one), mark)
+    _console().print(table)
+    regressed = [one for one in found if one.regressed(tolerance / 100)]
+    same = sum(one.verdict == "same" for one in found)
+    print(f"{len(regressed)} worse by more than {tolerance:g} %, {same} the same, {len(found)} figures.")
+    return FAILED if regressed else DONE
+
+
+def _choose_card(gpu: int | None) -> None:
+    """Let the engine see one CUDA card alone. Raises SettingsError when there is none."""
+    if gpu is None:
+        return
+    if shutil.which("nvidia-smi") is None:
+        raise SettingsError("there is no NVIDIA card here.", where="--gpu", hint="Leave --gpu out: the CPU does the work.")
+    os.environ["CUDA_VISIBLE_DEVICES"] = str(gpu)
+
+
+def _latest_run() -> str:
+    manifest = runs.latest_trained()
+    if manifest is None:
+        raise RunError("no run has left adapters yet.", where="--run", hint="`fedmed-tui train` makes one.")
+    return manifest.run
+
+
+def _suites(names: list[str]) -> tuple[Suite, ...]:
+    for name in names:
+        if name not in get_args(Suite):
+            raise SettingsError(f"there is no suite '{name}'.", where="--suite", hint=f"Choose of: {', '.join(SUITES)}.")
+    return cast("tuple[Suite, ...]", tuple(names))
+
+
+def _show(results: BenchmarkResults, folder: Path) -> None:
+    """The report on standard output, its picture beside the other files, and where they are."""
+    report = "\n".join(line for line in markdown(results, "").splitlines() if not line.startswith("!["))
+    if sys.stdout.isatty():
+        _console().print(Markdown(report))
+    else:
+        print(printable(report))
+    with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
+        paper = Console(record=True, file=nowhere, width=SCREEN_WIDTH, force_terminal=True, color_system="truecolor")
+        paper.print(Markdown(report))
+    try:
+        write_atomically(folder / SCREEN, paper.export_svg(title=f"fedmed-tui benchmark --run {results.run}").encode())
+    except FedMedError as error:  # the results themselves are safe
+        print(f"{SCREEN} could not be written: {error}", file=sys.stderr)
+    print(folder)
+
+
+def _table(*names: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD if sys.stdout.isatty() else None, pad_edge=False)
+    for name in names:
+        table.add_column(Text(name), justify="right" if name in ("before", "after", "change", "took") else "left")
+    return table
+
+
+def _row(table: Table, *cells: str) -> None:
+    table.add_row(*(Text(printable(cell)) for cell in cells))
+
+
+def _console() -> Console:
+    return Console(width=None if sys.stdout.isatty() else 200, highlight=False)
+
+
+def _value(one: Difference, side: str) -> str:
+    metric = one.before if side == "before" else one.after
+    return "–" if metric is None else f"{metric.value:,.4g} {metric.unit}"
+
+
+def _change(one: Difference) -> str:
+    change = one.change
+    return "–" if change is None else f"{'−' if change < 0 else '+'}{abs(change):.1%}"
