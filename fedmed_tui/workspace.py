@@ -13,6 +13,8 @@ from functools import singledispatchmethod
 from itertools import count
 from typing import Literal
 
+import msgspec
+
 from engine.errors import EngineError
 from engine.protocol import (
     AnyEvent,
@@ -28,12 +30,13 @@ from engine.protocol import (
     Stamped,
     StartRun,
 )
-from engine.settings import RunConfig, preset
+from engine.settings import AggregationSettings, RunConfig, preset
 from fedmed_tui import runs
 from fedmed_tui.conversation import Conversation, Conversations, Exchange
 from fedmed_tui.engine_client import EngineClient, EngineExit
 from fedmed_tui.engine_status import EngineStatus
 from fedmed_tui.state import RunState
+from fedmed_tui.what_if import WhatIfDesk
 
 Activity = Literal["starting", "ready", "loading", "training", "stopping", "answering", "ended"]
 ENGINE_ARGV = (sys.executable, "-m", "engine")
@@ -64,6 +67,7 @@ class Workspace:
         """An earlier run that is looked at while another one trains."""
         self.partitions: dict[str, PartitionDescribed] = {}
         self.conversations = Conversations()
+        self.what_if = WhatIfDesk(lambda: self._engine, self._new_job, lambda: self.on_change())  # noqa: PLW0108 (it is set later)
         self.stopping = False
         self.preparing = False
         """A run was asked for and has not begun."""
@@ -149,6 +153,11 @@ class Workspace:
         self.data_job = self._new_job("data")
         self.partitions, self.data_failure = {}, ""
         self._engine.send(DescribeData(job=self.data_job, folder=self.config.data.folder))
+
+    def use_rules(self, rules: AggregationSettings) -> None:
+        """Find the next run's weights like this."""
+        self.config = msgspec.structs.replace(self.config, aggregation=rules)
+        self.on_change()
 
     def start_run(self, config: RunConfig) -> str:
         """Start a new run; returns its name."""
@@ -251,6 +260,7 @@ class Workspace:
         self.live.apply(stamped)
         self.status.take(stamped.event)
         self._handle(stamped.event)
+        self.what_if.take(stamped.event)
         self.on_change()
 
     def _engine_ended(self, ended: EngineExit) -> None:
@@ -258,6 +268,7 @@ class Workspace:
         self.stopping = self.preparing = False
         self.goes_on_after_restart = bool(self.run_job) and not ended.expected
         self.run_job = self.data_job = self.chat_job = ""
+        self.what_if.engine_ended()
         self.conversations.close_all("The engine ended before the answer was complete.")
         self.on_change()
 
@@ -288,7 +299,7 @@ class Workspace:
             return
         if event.job == self.data_job:
             self.data_failure = sentence
-        else:
+        elif event.job != self.what_if.job:
             self.on_failure(event)
 
     @_handle.register

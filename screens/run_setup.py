@@ -15,6 +15,7 @@ from textual.widgets import Button, Input, Label, Select, Static
 from engine import locations
 from engine.errors import FedMedError, SettingsError
 from engine.settings import PRESETS, RunConfig, load_config
+from fedmed_tui.widgets.rules import RulesForm
 from fedmed_tui.widgets.text import plain
 from screens.dialog import Dialog
 
@@ -56,6 +57,7 @@ class RunSetupScreen(Dialog[RunConfig]):
     ]
     DEFAULT_CSS = """
     RunSetupScreen {
+        & > .box { scrollbar-size-vertical: 1; }
         .row { height: auto; margin-bottom: 1; }
         .row > Label { width: 16; color: $muted; }
         .row > Vertical { width: 1fr; height: auto; }
@@ -65,10 +67,11 @@ class RunSetupScreen(Dialog[RunConfig]):
         .row SelectCurrent { background: $panel; padding: 0 1; }
         .note { height: auto; color: $muted; padding: 0 1; }
         .note.-wrong { color: $error; }
-        #buttons { height: auto; align-horizontal: right; }
+        #buttons { dock: bottom; height: auto; align-horizontal: right; padding-top: 1; background: $background; }
         Button { margin-left: 2; min-width: 14; }
     }
     RunSetupScreen.-small .row { margin-bottom: 0; }
+    RunSetupScreen.-small #buttons { padding-top: 0; }
     """
 
     def __init__(self, config: RunConfig) -> None:
@@ -91,6 +94,7 @@ class RunSetupScreen(Dialog[RunConfig]):
                     with Vertical():
                         yield Input(_value(self._config, field), compact=True, id=field.id)
                         yield Static(field.hint, id=f"{field.id}-note", classes="note", markup=False)
+            yield RulesForm(self._config.aggregation)
             with Horizontal(id="buttons"):
                 yield Button("Close", compact=True, id="close")
                 yield Button("Start the run", variant="primary", compact=True, id="start")
@@ -104,6 +108,13 @@ class RunSetupScreen(Dialog[RunConfig]):
         self._config = config
         for field in FIELDS:
             self.query_one(f"#{field.id}", Input).value = _value(config, field)
+        self.query_one(RulesForm).show(config.aggregation)
+
+    @on(Select.Changed)
+    @on(Input.Changed, "#public_data")
+    def rules_changed(self) -> None:
+        """Say in place what does not go together."""
+        self._checked()
 
     @on(Input.Changed)
     def field_changed(self, event: Input.Changed) -> None:
@@ -122,13 +133,25 @@ class RunSetupScreen(Dialog[RunConfig]):
             if problem:
                 self.query_one(f"#{field.id}", Input).focus()
                 return
-        overrides = {field.setting: self._typed(field) for field in FIELDS}
-        self.dismiss(load_config(preset_name=self._config.preset, overrides=overrides))
+        config = self._checked({field.setting: self._typed(field) for field in FIELDS})
+        if config is not None:
+            self.dismiss(config)
 
     @on(Button.Pressed, "#close")
     def close_pressed(self) -> None:
         """Leave."""
         self.dismiss(None)
+
+    def _checked(self, typed: dict[str, Any] | None = None) -> RunConfig | None:
+        """The configuration with the rules as chosen; None when they contradict each other, which the form then says."""
+        form = self.query_one(RulesForm)
+        try:
+            config = load_config(preset_name=self._config.preset, overrides={**(typed or {}), **form.overrides})
+        except SettingsError as error:
+            form.explain(error)
+            return None
+        form.explain(None)
+        return config
 
     def _typed(self, field: Field) -> Any:
         text = self.query_one(f"#{field.id}", Input).value.strip()

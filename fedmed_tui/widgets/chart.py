@@ -56,6 +56,7 @@ class SeriesChart(Vertical):
         yield Static(Content(self.WAITING), markup=False)
         plot = PlotextPlot()
         plot.theme = "textual-clear"  # the terminal's own colours: axes take the widget's colour, the rest is ours
+        plot.display = False  # nothing to draw yet, not even a frame
         yield plot
 
     @abstractmethod
@@ -71,7 +72,8 @@ class SeriesChart(Vertical):
             return
         self.drawn = series
         self.query_one(Static).update(self._legend(series))
-        self._plot(series)
+        self.query_one(PlotextPlot).display = bool(series)
+        self.plot(series)
 
     def hospital_series(self, run: RunState, points: dict[str, dict[int, float]]) -> list[Series]:
         """One series per hospital in the run's order; none when there are more hospitals than marks."""
@@ -95,7 +97,8 @@ class SeriesChart(Vertical):
             parts.append(Content.assemble(mark, safe(one.name), f" {number(latest, self.DECIMALS)}"))
         return Content("   ").join(parts)
 
-    def _plot(self, series: list[Series]) -> None:
+    def plot(self, series: list[Series]) -> None:
+        """Draw the lines."""
         widget = self.query_one(PlotextPlot)
         plt = widget.plt
         plt.clear_figure()
@@ -125,21 +128,6 @@ class LossChart(SeriesChart):
         accent = Color.parse(self.app.theme_variables["accent"]).rgb
         mean = Series("mean", "━", accent, run.macro_series())
         return [mean, *self.hospital_series(run, {one.name: run.loss_series(one.name) for one in run.hospitals})]
-
-
-class WeightChart(SeriesChart):
-    """How much each hospital counted, by round."""
-
-    WAITING = "The lines begin with the first aggregation."
-
-    def series(self, run: RunState) -> list[Series]:
-        """One line per hospital."""
-        points: dict[str, dict[int, float]] = {one.name: {} for one in run.hospitals}
-        for at, state in sorted(run.rounds.items()):
-            for name, hospital in state.hospitals.items():
-                if hospital.weight is not None and name in points:
-                    points[name][at] = hospital.weight.weight
-        return self.hospital_series(run, points)
 
 
 def thinned(rounds: list[int]) -> list[int]:

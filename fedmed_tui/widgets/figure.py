@@ -51,8 +51,11 @@ class Figure(Static):
         return look(place, dark=self.app.current_theme.dark)
 
     def on_resize(self) -> None:
-        """Another width, another picture."""
+        """Another width, another picture; its height counts once the layout in progress is done."""
+        before = self._drawn
         self.draw()
+        if self._drawn is not before:
+            self.call_after_refresh(self.refresh, layout=True)
 
     def on_show(self) -> None:
         """It may have changed while hidden."""

@@ -49,6 +49,13 @@ def change(value: float | None, decimals: int = 2) -> str:
     return f"▲ +{text}" if value > 0 else f"▼ −{text}"
 
 
+def signed_percent(share: float, decimals: int = 2) -> str:
+    """A share with its sign, in percent: `+0.26 %`, `−1.40 %`, `0.00 %`."""
+    text = f"{abs(share) * 100:.{decimals}f}"
+    sign = "" if float(text) == 0 else "+" if share > 0 else "−"
+    return f"{sign}{text} %"
+
+
 def bar(fraction: float, width: int, mark: float | None = None) -> Content:
     """A horizontal bar: a heavy line on a thin one, so that it reads without colours too.
 

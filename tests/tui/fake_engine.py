@@ -33,6 +33,9 @@ from engine.protocol import (
     Shutdown,
     Stamped,
     StartRun,
+    WhatIf,
+    WhatIfEvaluated,
+    WhatIfLoss,
     decode_command,
     encode_event,
 )
@@ -79,6 +82,8 @@ class FakeEngine:
                 self._jobs[command.job] = self._training(command.job, command.run, command.config, 0)
             case ResumeRun():
                 self._jobs[command.job] = self._training(command.job, command.run, DEMO, 1)
+            case WhatIf():
+                self._jobs[command.job] = self._what_if(command)
             case Chat():
                 self._jobs[command.job] = self._answer(command)
             case Cancel() if command.job in self._jobs:
@@ -98,6 +103,18 @@ class FakeEngine:
         for word in words:
             yield ChatText(job=command.job, text=f"{word} ")
         yield self._end(command, len(words), stopped=False)
+
+    def _what_if(self, command: WhatIf) -> Iterator[AnyEvent]:
+        names = sorted(command.weights)
+        if all(weight == 0 for weight in command.weights.values()):
+            yield Failure(job=command.job, title="Run", message="nobody counts.", where="", hint="Give one hospital a weight.")
+            return
+        for done, name in enumerate(names, start=1):
+            yield Progress(job=command.job, what=f"trying other weights at {name}", done=done, total=len(names))
+        losses = tuple(WhatIfLoss(hospital=name, loss=2.48, as_aggregated=2.5, pairs=16) for name in names)
+        yield WhatIfEvaluated(
+            job=command.job, run=command.run, round=3, weights=command.weights, losses=losses, gain=0.008, error=0.0021
+        )
 
     def _cancel(self, job: str) -> None:
         del self._jobs[job]

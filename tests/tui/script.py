@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from decisions import aggregated
+
 from engine.protocol import (
-    Aggregated,
     AnyEvent,
     EngineReady,
     Evaluated,
@@ -66,6 +67,8 @@ def partition(hospital: str, job: str = "data-1", *, text: str = "What does a ra
         kinds={"overview": 40, "treatment": 31, "diagnosis": 22, "prevention": 9},
         top_topics={text: 6, "kidney stones": 5, "asthma": 4, "epilepsy": 4},
         examples=(example,) * 3,
+        tokens=train * 130,
+        answer_lengths=(4, 9, train // 3, train // 2, train // 6, 6, 2),
     )
 
 
@@ -96,7 +99,7 @@ def _round(round: int, rounds: int, infos: tuple[HospitalInfo, ...]) -> Iterator
         for info, share in zip(infos, shares, strict=True)
     )
     reason = f"{infos[-1].name} counts less than its share of the pairs: with its update the validation loss elsewhere rose."
-    yield Aggregated(round=round, weighting="samples", combine="factors", weights=weights, reason=reason)
+    yield aggregated(round, weights, reason)
     for info in infos:
         yield Evaluated(round=round, hospital=info.name, stage="global", loss=_loss(info.name, round), pairs=16, tokens=900)
     before, after = (sum(_loss(info.name, at) for info in infos) / len(infos) for at in (round - 1, round))

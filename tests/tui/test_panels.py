@@ -1,4 +1,4 @@
-"""What the Data, Aggregator and Benchmark screens show, at every size."""
+"""What the Data and Benchmark screens show, at every size."""
 
 from __future__ import annotations
 
@@ -56,46 +56,6 @@ async def test_data_says_what_is_wrong_with_the_folder(app: FedMedApp) -> None:
         await redraw(pilot)
 
         assert "✖ holds no partition. Import some pairs first." in text_of(pilot)
-
-
-@pytest.mark.parametrize("size", SIZES)
-async def test_aggregator_shows_weight_and_change_of_each_hospital(app: FedMedApp, size: tuple[int, int]) -> None:
-    async with app.run_test(size=size) as pilot:
-        await tell(pilot, script.session_events())
-        await pilot.press("3")
-        await redraw(pilot)
-
-        lines = text_of(pilot).splitlines()
-
-    line = next(one for one in lines if "■ C" in one)
-    assert any("Weights in round 3" in one for one in lines)
-    assert "0.12  ▼ −0.06" in line
-    assert "┃" in line
-
-
-async def test_arrows_choose_the_round_whose_weights_are_shown(app: FedMedApp) -> None:
-    async with app.run_test(size=(120, 36)) as pilot:
-        await tell(pilot, script.session_events())
-        await pilot.press("3")
-        await redraw(pilot)
-
-        await pilot.press("left", "left", "left")
-        assert "Weights in round 1" in text_of(pilot)
-        await pilot.press("right")
-        await redraw(pilot)
-
-        assert "Weights in round 2" in text_of(pilot)
-        assert "0.37  ▲ +0.12" in text_of(pilot)
-        assert "▶ 2" in text_of(pilot)
-
-
-async def test_aggregator_gives_the_reason_in_words(app: FedMedApp) -> None:
-    async with app.run_test(size=(80, 24)) as pilot:
-        await tell(pilot, script.session_events())
-        await pilot.press("3")
-        await redraw(pilot)
-
-        assert "C counts less than its share of the pairs" in text_of(pilot)
 
 
 @pytest.mark.parametrize("size", SIZES)
