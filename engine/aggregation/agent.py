@@ -29,7 +29,7 @@ LENGTH_GATE = 3.0
 """An update longer than so many median lengths neither counts nor votes."""
 HARM, HARM_GAP = 0.08, 0.05
 """Suspect: alone it raises the others' loss by so much, and by so much more than the typical update does."""
-DOUBT = 2.0
+DOUBT = 1.0
 """Errors by which a complaint is reduced before it counts: a handful of pairs accuses nobody."""
 SCREEN_SHARE = 0.55
 """Part of the work that goes into screening."""
