@@ -1,4 +1,4 @@
-"""Numbers as people read them: durations, sizes."""
+"""Numbers as people read them: durations, sizes, counts."""
 
 from __future__ import annotations
 
@@ -23,3 +23,12 @@ def size(count: int) -> str:
     if count < 1024**3:
         return f"{count / 1024**2:.1f} MiB"
     return f"{count / 1024**3:.1f} GiB"
+
+
+def count(number: int) -> str:
+    """A large number of things, short: `940`, `81 k`, `2.1 M`."""
+    if number < 10_000:
+        return f"{number:,}"
+    if number < 1_000_000:
+        return f"{number / 1000:.0f} k"
+    return f"{number / 1_000_000:.1f} M"

@@ -33,6 +33,7 @@ from engine.protocol import (
 from engine.settings import AggregationSettings, RunConfig, preset
 from fedmed_tui import runs
 from fedmed_tui.conversation import Conversation, Conversations, Exchange
+from fedmed_tui.datadesk import DataDesk
 from fedmed_tui.engine_client import EngineClient, EngineExit
 from fedmed_tui.engine_status import EngineStatus
 from fedmed_tui.state import RunState
@@ -67,6 +68,7 @@ class Workspace:
         """An earlier run that is looked at while another one trains."""
         self.partitions: dict[str, PartitionDescribed] = {}
         self.conversations = Conversations()
+        self.desk = DataDesk(lambda: self._engine, self._new_job, lambda: self.on_change())  # noqa: PLW0108 (it is set later)
         self.what_if = WhatIfDesk(lambda: self._engine, self._new_job, lambda: self.on_change())  # noqa: PLW0108 (it is set later)
         self.stopping = False
         self.preparing = False
@@ -152,7 +154,14 @@ class Workspace:
         """Ask for the partitions of the data folder."""
         self.data_job = self._new_job("data")
         self.partitions, self.data_failure = {}, ""
+        self.desk.forget()
         self._engine.send(DescribeData(job=self.data_job, folder=self.config.data.folder))
+
+    def use_folder(self, folder: str) -> None:
+        """Make a folder the next run's data, with every hospital in it, and ask for its partitions."""
+        data = msgspec.structs.replace(self.config.data, folder=folder, hospitals=())
+        self.config = msgspec.structs.replace(self.config, data=data)
+        self.describe_data()
 
     def use_rules(self, rules: AggregationSettings) -> None:
         """Find the next run's weights like this."""
@@ -260,6 +269,7 @@ class Workspace:
         self.live.apply(stamped)
         self.status.take(stamped.event)
         self._handle(stamped.event)
+        self.desk.take(stamped.event)
         self.what_if.take(stamped.event)
         self.on_change()
 
@@ -268,6 +278,7 @@ class Workspace:
         self.stopping = self.preparing = False
         self.goes_on_after_restart = bool(self.run_job) and not ended.expected
         self.run_job = self.data_job = self.chat_job = ""
+        self.desk.engine_ended()
         self.what_if.engine_ended()
         self.conversations.close_all("The engine ended before the answer was complete.")
         self.on_change()
@@ -299,7 +310,7 @@ class Workspace:
             return
         if event.job == self.data_job:
             self.data_failure = sentence
-        elif event.job != self.what_if.job:
+        elif event.job != self.what_if.job and not self.desk.awaits(event.job):
             self.on_failure(event)
 
     @_handle.register

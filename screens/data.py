@@ -1,75 +1,153 @@
-"""The Data screen: what each hospital holds."""
+"""The Data screen: what each hospital holds, how it got there, and what a reviewer asks of it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
+from typing import ClassVar
 
+from textual import on, work
+from textual.binding import ActiveBinding, Binding, BindingType
 from textual.containers import Container
 from textual.content import Content
 from textual.widget import Widget
-from textual.widgets import DataTable, Static
+from textual.widgets import DataTable, Input, Static
 
+from engine.protocol import PartitionDescribed
+from fedmed_tui.pairbook import PairBook
+from fedmed_tui.widgets.findings import Overlap, Phi
+from fedmed_tui.widgets.lengths import LengthChart
+from fedmed_tui.widgets.pairs import PairBrowser, PairList
 from fedmed_tui.widgets.panel import Deck, Panel
-from fedmed_tui.widgets.partition import Examples, Kinds, PartitionFigure, PartitionTable, Topics
+from fedmed_tui.widgets.partition import PartitionFigure, PartitionTable, TaskLine, Topics, pairs_of
 from fedmed_tui.widgets.text import safe
-from screens.base import ModeScreen
+from screens.data_work import DataWork
+from screens.pair import PairScreen
+
+PAIRS = 0
+"""Place in the deck."""
 
 
-class DataScreen(ModeScreen):
-    """Choose a hospital, see its partition."""
+class DataScreen(DataWork):
+    """Choose a hospital, see its partition; import, share out, check."""
 
     MODE = "data"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *DataWork.BINDINGS,
+        Binding("slash", "filter", "Filter", id="data.filter", key_display="/", tooltip="only pairs with these words"),
+        Binding("escape", "back", "Back", show=False, id="data.back", tooltip="to all pairs, then to the hospitals"),
+    ]
     DEFAULT_CSS = """
     DataScreen {
         #data { height: 1fr; layout: horizontal; }
-        #choose { width: 52; height: 1fr; }
-        #hospitals { height: auto; max-height: 40%; }
-        #folder { height: auto; color: $muted; padding: 0 2; }
-        #kinds { height: auto; max-height: 40%; }
-        #topics { height: 1fr; }
+        #choose { width: 56; height: 1fr; }
+        #hospitals { height: auto; }
+        #folder { height: auto; max-height: 4; color: $muted; padding: 0 2; }
+        #topics { height: 2fr; }
+        #lengths { height: 1fr; min-height: 9; }
         PartitionTable:focus { background-tint: $background 0%; }
     }
+    DataScreen.-wide Deck #overlap, DataScreen.-wide Deck #phi { height: auto; max-height: 34%; }
     DataScreen.-medium, DataScreen.-small {
         #data { layout: vertical; }
-        #choose { width: 1fr; height: auto; max-height: 50%; }
-        #hospitals { max-height: 100%; }
-        #kinds, #topics { display: none; }
+        #choose { width: 1fr; height: auto; max-height: 60%; }
+        #folder { max-height: 1; }
+        #topics, #lengths { display: none; }
     }
     """
     AUTO_FOCUS = "PartitionTable"
+    _listed: tuple[PartitionDescribed, str] | None = None
+    """Whose pairs are listed, and which words they must have."""
+    _offered: tuple[bool, ...] = ()
+    """What the keys in the footer depend on."""
 
     def body(self) -> Iterable[Widget]:
-        """Hospitals, then the chosen one's pairs."""
+        """Hospitals, then the chosen one's pairs and what was found in them."""
         workspace = self.workspace
-        panel = Panel("Hospitals", PartitionTable(workspace), id="hospitals")
+        hospitals = Panel("Hospitals", PartitionTable(workspace), id="hospitals")
+        pairs = Panel("Pairs", PairBrowser(), id="pairs")
+        lengths = Panel("Length of answers", LengthChart(workspace), id="lengths")
+        more_lengths = Panel("Length of answers", LengthChart(workspace), tab="Lengths", classes="only-narrow")
+        for panel in (hospitals, pairs, lengths, more_lengths):
+            panel.can_focus = False  # there is nothing to scroll in them; Tab goes to what they hold
         choose = Container(
-            panel,
+            hospitals,
             Static(id="folder", markup=False),
-            Panel("Kinds of question", Kinds(workspace), id="kinds"),
-            Panel("Largest topics", Topics(workspace), id="topics"),
+            TaskLine(workspace),
+            Panel("Topics", Topics(workspace), id="topics"),
+            lengths,
             id="choose",
         )
         deck = Deck(
-            Panel("Examples", Examples(workspace)),
-            Panel("Kinds of question", Kinds(workspace), tab="Kinds", classes="only-narrow"),
-            Panel("Largest topics", Topics(workspace), tab="Topics", classes="only-narrow"),
+            pairs,
+            Panel("Topics", Topics(workspace), classes="only-narrow"),
+            more_lengths,
+            Panel("Copies and differences", Overlap(workspace), tab="Copies", id="overlap"),
+            Panel("Identifying text", Phi(workspace), tab="PHI", id="phi"),
         )
         yield Container(choose, deck, id="data")
+
+    # --- drawing ---------------------------------------------------------------------------------------------------------------
 
     def show_state(self) -> None:
         """Draw the table, then what its cursor is on."""
         super().show_state()
         self.query_one("#folder", Static).update(self._where())
         self._show_chosen()
+        task = self.workspace.desk.task
+        offered = (task is None, task is not None and task.stopping, self.workspace.status.ready)
+        if offered != self._offered:
+            self._offered = offered
+            self.refresh_bindings()
 
-    def on_data_table_row_highlighted(self, event: DataTable.RowHighlighted) -> None:
+    @on(DataTable.RowHighlighted)
+    def hospital_chosen(self) -> None:
         """Show the hospital under the cursor."""
         self._show_chosen()
+
+    @on(DataTable.RowSelected)
+    def hospital_entered(self) -> None:
+        """On to its pairs."""
+        self.show_panel(PAIRS)
+        self.call_after_refresh(self.query_one(PairList).focus)
 
     def _show_chosen(self) -> None:
         chosen = self.query_one(PartitionTable).chosen
         for figure in self.query(PartitionFigure):
             figure.partition = chosen
+        for chart in self.query(LengthChart):
+            chart.partition = chosen
+        self._open_book(chosen)
+
+    def _open_book(self, chosen: PartitionDescribed | None) -> None:
+        """List the chosen hospital's pairs, unless they are listed already."""
+        pairs = self.query_one(PairList)
+        if chosen is None:
+            self._listed = None
+            pairs.close()
+            return
+        query = self.query_one(PairBrowser).query_one(Input).value.strip()
+        wanted = (chosen, query)
+        if wanted != self._listed:
+            self._listed = wanted
+            pairs.open(PairBook(self.workspace.desk, self.workspace.config.data.folder, chosen.hospital, query))
+
+    @on(PairBrowser.Filtered)
+    def filter_changed(self) -> None:
+        """Other words are looked for."""
+        self._open_book(self.query_one(PartitionTable).chosen)
+
+    @on(PairList.Moved)
+    def place_changed(self, event: PairList.Moved) -> None:
+        """Say where in the pairs the cursor is."""
+        book = event.pairs.book
+        panel = self.query_one("#pairs", Panel)
+        panel.border_title = Content(f"Pairs of {safe(book.hospital)}") if book else "Pairs"
+        if book is None or not book.matches:
+            panel.border_subtitle = ""
+            return
+        which = " that fit" if book.query else ""
+        panel.border_subtitle = f"{event.pairs.cursor + 1:,} of {book.matches:,}{which}"
 
     def _where(self) -> Content:
         workspace = self.workspace
@@ -78,6 +156,42 @@ class DataScreen(ModeScreen):
         if workspace.data_job:
             return Content("◌ reading the partitions")
         folder = workspace.config.data.folder
-        total = sum(one.train + one.validation + one.test for one in workspace.partitions.values())
+        total = sum(pairs_of(one) for one in workspace.partitions.values())
         where = "the sample corpus" if folder == "sample" else safe(folder)
-        return Content(f"{total:,} pairs in {where}. A topic is never in two splits.")
+        licences = sorted({one.licence for one in workspace.partitions.values() if one.licence})
+        terms = f", {safe(', '.join(licences))}" if licences else ""
+        return Content(f"{total:,} pairs in {where}{terms}. A topic is never in two splits.")
+
+    @property
+    def active_bindings(self) -> dict[str, ActiveBinding]:
+        """This screen has many keys of its own: of the application's, the footer shows help alone; all of them work."""
+        found = super().active_bindings.items()
+        return {key: one if one.node is self or one.binding.id == "help" else _unshown(one) for key, one in found}
+
+    # --- looking at pairs ------------------------------------------------------------------------------------------------------
+
+    def action_filter(self) -> None:
+        """Type words that pairs must have."""
+        self.show_panel(PAIRS)
+        self.call_after_refresh(self.query_one(PairBrowser).start_filter)
+
+    def action_back(self) -> None:
+        """From the filter to all pairs, from the pairs to the hospitals."""
+        browser = self.query_one(PairBrowser)
+        if browser.filtering:
+            browser.leave_filter()
+        else:
+            self.query_one(PartitionTable).focus()
+
+    @on(PairList.Chosen)
+    @work(exclusive=True, group="read")
+    async def pair_chosen(self, event: PairList.Chosen) -> None:
+        """Read pairs in full; the list follows."""
+        at = await self.app.push_screen_wait(PairScreen(event.book, event.at))
+        pairs = self.query_one(PairList)
+        if at is not None and pairs.book is event.book:
+            pairs.cursor = at
+
+
+def _unshown(active: ActiveBinding) -> ActiveBinding:
+    return active._replace(binding=replace(active.binding, show=False))

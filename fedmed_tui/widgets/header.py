@@ -76,6 +76,10 @@ def _detail(workspace: Workspace) -> str:
     progress = workspace.status.progress
     if workspace.activity == "loading" and progress is not None:
         return f"{progress.done / progress.total:.0%}" if progress.total else ""
+    task = workspace.desk.task
+    if workspace.activity == "ready" and task is not None:
+        share = f" {task.progress.done / task.progress.total:.0%}" if task.progress and task.progress.total else ""
+        return f"{one_line(task.title, 40).plain}{share}"
     run = workspace.live
     if workspace.activity != "training" or run.current is None:
         return ""

@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 
 import script
+import script_data
 
 from engine.protocol import (
     AnyCommand,
@@ -86,6 +87,8 @@ class FakeEngine:
                 self._jobs[command.job] = self._what_if(command)
             case Chat():
                 self._jobs[command.job] = self._answer(command)
+            case _ if isinstance(command, script_data.COMMANDS):
+                self._jobs[command.job] = script_data.answer(command)
             case Cancel() if command.job in self._jobs:
                 self._cancel(command.job)
 

@@ -10,42 +10,6 @@ from engine.protocol import Failure, Stamped
 from fedmed_tui.app import FedMedApp
 
 
-@pytest.mark.parametrize("size", SIZES)
-async def test_data_lists_every_hospital_with_its_splits(app: FedMedApp, size: tuple[int, int]) -> None:
-    async with app.run_test(size=size) as pilot:
-        await tell(pilot, script.session_events(until=0))
-        await pilot.press("1")
-        await redraw(pilot)
-
-        lines = text_of(pilot).splitlines()
-
-    rows = [line.replace("│", " ").split()[:6] for line in lines if "● A" in line or "▲ B" in line or "■ C" in line]
-    assert rows == [
-        ["●", "A", "171", "28", "28", "42"],
-        ["▲", "B", "93", "15", "15", "23"],
-        ["■", "C", "112", "18", "18", "28"],
-    ]
-
-
-async def test_data_shows_the_hospital_under_the_cursor(app: FedMedApp) -> None:
-    events = script.session_events(until=0)
-    kinds = {"A": "inheritance", "B": "self-care", "C": "staging"}
-    told = [
-        Stamped(seq=one.seq, time=one.time, event=script.partition(hospital, text=kind))
-        for one, (hospital, kind) in zip(events, kinds.items(), strict=False)
-    ]
-    async with app.run_test(size=(120, 36)) as pilot:
-        await tell(pilot, told)
-        await pilot.press("1")
-        await redraw(pilot)
-        assert "› inheritance" in text_of(pilot)
-
-        await pilot.press("down")
-        await redraw(pilot)
-
-        assert "› self-care" in text_of(pilot)
-
-
 async def test_data_says_what_is_wrong_with_the_folder(app: FedMedApp) -> None:
     async with app.run_test(size=(120, 36)) as pilot:
         await pilot.pause()
