@@ -1,4 +1,4 @@
-"""The Aggregator screen: weights, reasons, candidates, what if, and the rules of the next run."""
+"""The Aggregator screen: weights, reasons, candidates, and what if."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import script
 from conftest import SIZES, redraw, tell, text_of, until
 from decisions import with_standing
 from textual.pilot import Pilot
-from textual.widgets import Input, Select, Static
 
 from engine.protocol import Aggregated, Failure, JobFinished, Stamped, WhatIfEvaluated, WhatIfLoss
 from fedmed_tui.app import FedMedApp
@@ -242,59 +241,6 @@ async def test_nothing_can_be_tried_before_the_first_round(app: FedMedApp) -> No
 
         assert "Other weights can be tried when the first round is done." in text_of(pilot)
         assert not app.workspace.what_if.job
-
-
-# --- the rules of the next run -------------------------------------------------------------------------------------------------
-
-
-async def test_the_rules_of_the_next_run_are_kept_and_shown(app: FedMedApp) -> None:
-    async with app.run_test(size=(80, 40)) as pilot:
-        await show(pilot, tab="method")
-        await pilot.press("m")
-        await pilot.pause()
-        app.screen.query_one("#weighting", Select).value = "krum"
-        app.screen.query_one("#combine", Select).value = "stacked"
-        await pilot.pause()
-        await pilot.press("ctrl+s")
-        await until(pilot, lambda: app.workspace.config.aggregation.weighting == "krum")
-        await redraw(pilot)
-
-        assert "next run: krum · stacked · hospitals" in flat(pilot)
-
-
-async def test_rules_that_contradict_each_other_are_told_below_the_choice(app: FedMedApp) -> None:
-    async with app.run_test(size=(80, 40)) as pilot:
-        await show(pilot)
-        await pilot.press("m")
-        await pilot.pause()
-        app.screen.query_one("#trust", Select).value = "coordinator"
-        await pilot.pause()
-        await pilot.press("ctrl+s")
-        await pilot.pause()
-        note = str(app.screen.query_one("#public_data-note", Static).content)
-
-        assert "✖ the coordinator has no public pairs to evaluate on." in note
-        assert app.workspace.config.aggregation.trust == "hospitals"
-
-        app.screen.query_one("#public_data", Input).value = "data/public"
-        await pilot.press("ctrl+s")
-        await until(pilot, lambda: app.workspace.config.aggregation.public_data == "data/public")
-
-
-async def test_a_run_starts_with_the_rules_chosen_in_its_set_up(fake_app: FedMedApp) -> None:
-    async with fake_app.run_test(size=(80, 24)) as pilot:
-        await until(pilot, lambda: fake_app.workspace.status.ready)
-        await pilot.press("n")
-        await pilot.pause()
-        fake_app.screen.query_one("#weighting", Select).value = "equal"
-        fake_app.screen.query_one("#combine", Select).value = "factors"
-        await pilot.pause()
-        await pilot.press("ctrl+s")
-        await until(pilot, lambda: fake_app.run_state.config)
-        config = fake_app.run_state.config
-
-    assert config is not None
-    assert (config.aggregation.weighting, config.aggregation.combine) == ("equal", "factors")
 
 
 # --- pictures ------------------------------------------------------------------------------------------------------------------
