@@ -43,22 +43,24 @@ class Overlap(PartitionFigure):
         """A matrix where it fits, else the hospitals with most copies."""
         if not event.cells:
             return Content.assemble(("✔ ", "$accent"), "No pair has a copy.")
-        cells = {(cell.hospital, cell.other): cell for cell in event.cells}
-        matrix = table(
-            [Column("pairs of", "left"), *(Column(f"at {one_line(name, NAME).plain}") for name in names)],
-            [(self._named(name), *(_copies(cells.get((name, other))) for other in names)) for name in names],
-            10_000,
-        )
-        if max(line.cell_length for line in matrix.split("\n")) <= width and len(names) <= SHOWN:
+        matrix = self._matrix(event, names) if len(names) <= SHOWN else None
+        if matrix is not None and max(line.cell_length for line in matrix.split("\n")) <= width:
             return Content("\n").join([matrix, _heading("exact + near")])
         most = sorted(event.cells, key=lambda cell: -(cell.exact + cell.near))[:SHOWN]
         columns = [Column("pairs of", "left"), Column("also at", "left"), Column("exact"), Column("near")]
         rows = [(self._named(one.hospital), self._named(one.other), f"{one.exact:,}", f"{one.near:,}") for one in most]
         return table(columns, rows, width)
 
+    def _matrix(self, event: OverlapMeasured, names: Sequence[str]) -> Content:
+        """Pairs of the hospital in the row that the one in the column has too; as wide as it has to be."""
+        cells = {(cell.hospital, cell.other): cell for cell in event.cells}
+        columns = [Column("pairs of", "left"), *(Column(f"at {one_line(name, NAME).plain}") for name in names)]
+        rows = [(self._named(name), *(_copies(cells.get((name, other))) for other in names)) for name in names]
+        return table(columns, rows, 10_000)
+
     def _leaks(self, event: OverlapMeasured, width: int) -> Content:
         columns = [Column("hospital", "left"), Column("held out"), Column("its own"), Column("others'")]
-        rows = [
+        rows: list[tuple[Content | str, ...]] = [
             (self._named(one.hospital), f"{one.held_out:,}", f"{one.own:,}", f"{one.others:,}")
             for one in sorted(event.leaks, key=lambda leak: -(leak.own + leak.others))[:SHOWN]
         ]
@@ -67,7 +69,9 @@ class Overlap(PartitionFigure):
     def _distances(self, names: Sequence[str], values: Sequence[Sequence[float]], width: int) -> Content:
         shown = range(min(len(names), max(1, (width - NAME) // 8)))
         columns = [Column("", "left"), *(Column(one_line(names[at], 6).plain) for at in shown)]
-        rows = [(self._named(names[row]), *(number(values[row][at], 2) for at in shown)) for row in shown]
+        rows: list[list[Content | str]] = [
+            [self._named(names[row]), *(number(values[row][at], 2) for at in shown)] for row in shown
+        ]
         left = len(names) - len(shown)
         return table(columns, rows, width) + _heading(f"\n… {left} more hospitals" if left else "")
 
