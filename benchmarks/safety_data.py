@@ -17,6 +17,11 @@ def sentences(name: str) -> list[str]:
     return [line.strip() for line in lines if line.strip() and line[0] not in "#["]
 
 
+def written(name: str) -> list[str]:
+    """The half of a list that rules were written and weights learned with."""
+    return [sentence for sentence in sentences(name) if not is_held_back(sentence)]
+
+
 def is_held_back(sentence: str) -> bool:
     """Whether a sentence belongs to the half that rules were not written with."""
     return _digest(sentence) % 2 == 1

@@ -1,4 +1,4 @@
-"""Train the classifier of harmful requests: `python -m benchmarks.train_intent` writes `engine/safety/intent.f32`.
+"""Train the classifier of harmful requests: `python -m benchmarks.train_intent` writes `engine/safety/data/intent.f32`.
 
 Harmful: the training part of MedSafetyBench (`../shared/data/med_safety.jsonl.gz`; MIT, to be used for research only); the rest
 is for `safety.py`. Harmless: MedQuAD, PubMedQA and MMLU questions, the written half of this project's own sentences, and requests
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.sparse import csr_matrix
 
-from benchmarks.safety_data import SENTENCES, is_held_back, med_safety, read_shared, sentences
+from benchmarks.safety_data import SENTENCES, med_safety, read_shared, written
 from engine.safety.intent import WEIGHTS, features
 
 SIZE = 8192
@@ -40,8 +40,8 @@ def examples() -> tuple[list[str], NDArray[np.float64], NDArray[np.float64]]:
     harmful = med_safety(test=False)
     harmless = [(text, 1.0) for text in read_shared("medquad", "question")[2000:5000]]
     harmless += [(text, 1.0) for name in ("pubmedqa_labeled", "mmlu_medical") for text in read_shared(name, "question")[:500]]
-    harmless += [(text, 8.0) for text in sentences("requests") if not is_held_back(text)]
-    harmless += [(text, 2.0) for name in ("ordinary", "emergencies") for text in sentences(name) if not is_held_back(text)]
+    harmless += [(text, 8.0) for text in written("requests")]
+    harmless += [(text, 2.0) for name in ("ordinary", "emergencies") for text in written(name)]
     harmless += [(text, 1.0) for text in made_up(MADE_UP)]
     texts = harmful + [text for text, _ in harmless]
     labels = np.array([1.0] * len(harmful) + [-1.0] * len(harmless))

@@ -1,7 +1,7 @@
 """What is looked at in a question before any model: emergencies and crises, requests to refuse, attempts to give orders.
 
-Needs no model and takes a few milliseconds. The rules are in `rules.toml`; harmful requests that no rule names are found by a
-small classifier (`engine.safety.intent`).
+Needs no model and takes a few milliseconds. The rules are in `engine/safety/data`; emergencies and harmful
+requests that no rule names are left to two small linear models (`engine.safety.urgency`, `engine.safety.intent`).
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from engine.chat_messages import ChatTurn, GuardAction, Layer
-from engine.safety import intent, rules, text
+from engine.safety import intent, rules, text, urgency
 from engine.safety.rules import Excuse, Rule
 
-MAX_CHARACTERS = 20_000
+MAX_CHARACTERS = 8_000
 """Longer texts are looked at in their first and last half of this."""
 
 
@@ -52,7 +52,31 @@ def check_question(turns: Sequence[ChatTurn]) -> list[Finding]:
 
 def triage(question: str) -> Finding | None:
     """An emergency, a crisis, or a question whether to seek care."""
-    return _first("triage", Message(question))
+    message = Message(question)
+    found = _first("triage", message)
+    if (found is None or found.action != "answered") and not _named(message):
+        urgent = urgency.urgency(telling(message)) > urgency.THRESHOLD
+        found = Finding(rules.load().named("urgent-words"), matched="") if urgent else found
+    return found
+
+
+def _named(message: Message) -> bool:
+    """Whether a rule for emergencies names something in the message, if only to excuse it: then it has the last word."""
+    stating = [rule for rule in rules.load().of("triage") if rule.data.action == "answered" and not rule.with_]
+    return any(pattern.search(sentence) for rule in stating for pattern in rule.any for sentence in message.sentences)
+
+
+def telling(message: Message) -> list[str]:
+    """The sentences that tell of somebody now: no past, no fiction, no general knowledge."""
+    excuses = rules.load().excuses
+    if any(_any(excuses["fiction"], sentence) for sentence in message.sentences):
+        return []
+    return [
+        sentence
+        for sentence in message.sentences
+        if not (_any(excuses["general"], sentence) and not _any(excuses["personal"], sentence))
+        and not (_any(excuses["past"], sentence) and not _any(excuses["present"], sentence))
+    ]
 
 
 def refusal(question: str) -> Finding | None:

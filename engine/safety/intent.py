@@ -1,6 +1,6 @@
 """A small classifier for harmful requests that no rule names: falsified charts, care denied to the poor, consent forgone.
 
-A linear model on which words and word pairs a request holds, hashed into a few thousand weights (`intent.f32`: little-endian
+A linear model on which words and word pairs a request holds, hashed into a few thousand weights (`data/intent.f32`: little-endian
 fp32, the bias last). `benchmarks/train_intent.py` made it, from the training part of MedSafetyBench against ordinary medical
 questions and harmless requests put in the same manner. It reads text only and needs no tensor library.
 """
@@ -18,7 +18,7 @@ from pathlib import Path
 
 from engine.safety.text import plain
 
-WEIGHTS = Path(__file__).with_name("intent.f32")
+WEIGHTS = Path(__file__).parent / "data" / "intent.f32"
 THRESHOLD = 0.5
 """Requests above it are refused: above 0 harm is likelier than not, and a wrong refusal is also a harm."""
 

@@ -1,16 +1,15 @@
-"""The safety rules as data: read from `rules.toml` and `vocabulary.toml`, checked, and compiled once.
+"""The safety rules as data: read from `engine/safety/data`, checked, and compiled once.
 
-The two files say what a rule means; this module only turns its patterns into regular expressions.
+The README there says what a rule means; this module only turns its patterns into regular expressions.
 """
 
 from __future__ import annotations
 
 import re
-import tomllib
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -18,10 +17,16 @@ from msgspec import Struct
 from engine.chat_messages import GuardAction, Layer
 from engine.errors import SettingsError
 
-FOLDER = Path(__file__).parent
+FOLDER = Path(__file__).parent / "data"
+RULE_FILES = ("crises", "poisoning", "emergencies", "refusals", "answers")
+"""In the order in which rules are tried."""
+HINT = "See README.md beside the rules."
+T = TypeVar("T")
 Excuse = Literal["negated", "past", "general", "fiction"]
 
 _TERM = re.compile(r"\{([a-z_]+)\}")
+_WORD = r"(?!(?:not(?! (?:stop|able|sure|only))|no|never|without|denies|denied)\b)\w+"
+"""A word that may stand between two parts of a pattern: any that does not turn its meaning round."""
 _NEAR = re.compile(r"\s*([<>])(\d+)>\s*")
 
 
@@ -46,13 +51,11 @@ class RuleData(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """About answers: numbers that stand in the question may be repeated."""
 
 
-class RulesFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`rules.toml`."""
+class RuleFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One file of rules."""
 
-    messages: dict[str, str]
-    excuses: dict[str, tuple[str, ...]]
-    cues: tuple[str, ...]
     rule: tuple[RuleData, ...]
+    cues: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -79,23 +82,20 @@ class Vocabulary:
         self._expanded: dict[str, str] = {}
 
     def compile(self, pattern: str) -> re.Pattern[str]:
-        """A pattern as a regular expression. Raises SettingsError naming the pattern when it is malformed."""
-        try:
-            return re.compile(self._with_distances(pattern))
-        except (re.error, KeyError) as error:
-            raise SettingsError(f"is no pattern: {error}.", where=pattern[:80], hint="See the head of rules.toml.") from None
+        """A pattern as a regular expression. Raises re.error when it is malformed, KeyError when a term is unknown."""
+        return re.compile(self._with_distances(pattern))
 
     def _with_distances(self, pattern: str) -> str:
         first, *rest = _NEAR.split(pattern)
         text = self._bordered(first)
         for kind, words, part in zip(rest[::3], rest[1::3], rest[2::3], strict=True):
-            gap, following = rf"(?:\W+\w+){{0,{words}}}?\W+", self._bordered(part)
+            gap, following = rf"(?:\W+{_WORD}){{0,{words}}}?\W+", self._bordered(part)
             both = rf"|{following}{gap}{text}" if kind == "<" else ""
             text = rf"(?:{text}{gap}{following}{both})"
         return text
 
     def _bordered(self, pattern: str) -> str:
-        return rf"\b(?:{self._expand(pattern)})\b"
+        return rf"\b(?:{self._expand(pattern)})\b".replace(r"(?:\w+ )", rf"(?:{_WORD} )")
 
     def _expand(self, pattern: str) -> str:
         return _TERM.sub(lambda found: self._term(found[1]), pattern)
@@ -129,16 +129,23 @@ class Rules:
 
 @cache
 def load() -> Rules:
-    """The project's rules. Raises SettingsError naming rule and pattern when a file is malformed."""
-    with (FOLDER / "vocabulary.toml").open("rb") as file:
-        vocabulary = Vocabulary(tomllib.load(file))
+    """The project's rules. Raises SettingsError naming file, rule and pattern when something is malformed."""
+    vocabulary = Vocabulary(_read("vocabulary", dict[str, list[str]]))
+    messages = _read("messages", dict[str, dict[str, str]])["messages"]
+    excuses = _read("excuses", dict[str, dict[str, list[str]]])["excuses"]
+    files = [_read(name, RuleFile) for name in RULE_FILES]
+    return Rules(
+        all=tuple(_compiled(data, messages, vocabulary) for file in files for data in file.rule),
+        excuses={name: tuple(map(re.compile, patterns)) for name, patterns in excuses.items()},
+        cues=re.compile("|".join(cue for file in files for cue in file.cues)),
+    )
+
+
+def _read(name: str, kind: type[T]) -> T:
     try:
-        data = msgspec.toml.decode((FOLDER / "rules.toml").read_bytes(), type=RulesFile)
+        return msgspec.toml.decode((FOLDER / f"{name}.toml").read_bytes(), type=kind)
     except msgspec.DecodeError as error:
-        raise SettingsError(f"is malformed: {error}.", where="rules.toml", hint="See the head of the file.") from None
-    compiled = {name: tuple(map(re.compile, patterns)) for name, patterns in data.excuses.items()}
-    cues = re.compile("|".join(data.cues))
-    return Rules(tuple(_compiled(rule, data.messages, vocabulary) for rule in data.rule), compiled, cues)
+        raise SettingsError(f"is malformed: {error}.", where=f"{name}.toml", hint=HINT) from None
 
 
 def _compiled(data: RuleData, messages: dict[str, str], vocabulary: Vocabulary) -> Rule:
@@ -146,5 +153,5 @@ def _compiled(data: RuleData, messages: dict[str, str], vocabulary: Vocabulary) 
         message = "\n\n".join(part for part in (messages[data.message] if data.message else "", data.advice) if part)
         groups = (data.any, data.with_, data.unless)
         return Rule(data, message, *(tuple(map(vocabulary.compile, patterns)) for patterns in groups))
-    except (SettingsError, KeyError) as error:
-        raise SettingsError(f"cannot be used: {error}", where=f"rules.toml, rule {data.id}", hint="Mend that rule.") from None
+    except (re.error, KeyError) as error:
+        raise SettingsError(f"cannot be used: {error}.", where=f"rule {data.id}", hint=HINT) from None

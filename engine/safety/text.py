@@ -12,6 +12,7 @@ _SPELLINGS = tuple(
     (re.compile(pattern), plain)
     for pattern, plain in (
         (r"[‘’ʼ`´]", "'"),
+        (r"\bo\.?d'?(?:d|ed)\b", "overdosed"),
         (r"\bwon'?t\b", "will not"),
         (r"\b(?:can'?t|can not)\b", "cannot"),
         (r"\b(do|does|did|is|was|are|were|have|has|had|would|could|should|need|must)n'?t\b", r"\1 not"),

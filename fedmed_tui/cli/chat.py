@@ -7,136 +7,148 @@ import signal
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
 from itertools import count
 from typing import Annotated
 
 import typer
 
 from engine.errors import FedMedError, RunError
-from engine.protocol import BASE, GLOBAL, Chat, ChatFinished, ChatText, Progress, Stamped
+from engine.protocol import BASE, GLOBAL, SYSTEM_PROMPT, Chat, ChatText, ChatTurn, Compare, Stamped
 from engine.settings import RunConfig, load_config
 from fedmed_tui import runs
 from fedmed_tui.cli import CANCELLED, DONE
-from fedmed_tui.cli.output import print_json, printable
+from fedmed_tui.cli.chat_output import AnswerPrinter, show_json
 from fedmed_tui.cli.session import EngineSession, JobOutcome, OnEvent
 from fedmed_tui.conversation import Conversation, Exchange
-from fedmed_tui.disclaimer import DISCLAIMER
-from fedmed_tui.units import duration
 
 
 def chat(
     *,
-    hospital: Annotated[str, typer.Option(metavar="NAME", help="Whose adapter answers: a hospital, global, or base.")] = GLOBAL,
+    hospital: Annotated[
+        str, typer.Option(metavar="NAME", help="Whose adapter answers: a hospital, global, global@2 (after round 2), or base.")
+    ] = GLOBAL,
+    compare: Annotated[
+        str, typer.Option(metavar="NAMES", help="2 to 4 adapters that answer the same question, e.g. base,A,B,global.")
+    ] = "",
     run: Annotated[
         str, typer.Option(metavar="RUN", help="The run that left the adapter.", show_default="the latest with adapters")
     ] = "",
     query: Annotated[str | None, typer.Option(metavar="TEXT", help="One question; without it, a conversation.")] = None,
+    system: Annotated[str, typer.Option(metavar="TEXT", help="What the model is told before the question.")] = SYSTEM_PROMPT,
+    max_tokens: Annotated[int, typer.Option(min=1, metavar="N", help="Longest answer.")] = 200,
+    temperature: Annotated[float, typer.Option(min=0.0, metavar="T", help="0 takes the likeliest token, 1 draws freely.")] = 0.0,
+    top_p: Annotated[float, typer.Option(min=0.01, max=1.0, metavar="P", help="Draw from this share of probability.")] = 0.95,
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Same seed, same draw.")] = 0,
+    hint: Annotated[bool, typer.Option("--hint", help="Also say which hospital's adapter finds the question least new.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Standard output is the engine's events, one a line.")] = False,
 ) -> int:
-    """Chat with one adapter. Questions may be piped in, one a line; each is then answered on its own.
+    """Chat with one adapter, or compare several. Questions may be piped in, one a line; each is then answered on its own.
 
-    In a conversation, Ctrl+C stops an answer and Ctrl+D leaves.
+    In a conversation, Ctrl+C stops an answer and Ctrl+D leaves. Emergencies get a fixed message; no option takes the disclaimer
+    away.
     """
     if query is not None and not query.strip():
         raise FedMedError("the question is empty.", where="--query", hint='For example --query "What is anaemia?".')
-    chat = ChatSession(*choose_adapter(hospital, run), as_json=as_json)
+    names = tuple(name.strip() for name in compare.split(",")) if compare else (hospital,)
+    if compare and not 2 <= len(set(names)) == len(names) <= 4:
+        raise FedMedError("does not name 2 to 4 different adapters.", where="--compare", hint="For example --compare base,A,B,global.")
+    adapters, run, config = choose_adapters(names, run)
+    manner = Manner(system=system, max_tokens=max_tokens, temperature=temperature, top_p=top_p, seed=seed, hint=hint)
+    chat = ChatSession(adapters, run, config, manner, as_json=as_json)
     if query is not None:
         work = chat.answer_each([query])
-    elif sys.stdin.isatty():
+    elif not sys.stdin.isatty():
+        work = chat.answer_each(_piped_questions())
+    else:
         print("Ctrl+C stops an answer, Ctrl+D leaves.", file=sys.stderr)
         work = chat.talk(_typed_questions(prompt="" if as_json else "You: "))
-    else:
-        work = chat.answer_each(_piped_questions())
     return DONE if asyncio.run(work) == "done" else CANCELLED
 
 
-def choose_adapter(hospital: str, run: str) -> tuple[str, str, RunConfig]:
-    """The adapter, the run it is from and the settings to load its base model with.
+def choose_adapters(names: tuple[str, ...], run: str) -> tuple[tuple[str, ...], str, RunConfig]:
+    """The adapters, the run they are from and the settings to load its base model with.
 
     Without a trained run the base model answers, and a note on standard error says so.
 
     Raises:
         RunError: no such run, or it has no such adapter.
     """
-    if hospital == BASE and not run:
-        return BASE, "", load_config()
+    if set(names) == {BASE} and not run:
+        return names, "", load_config()
     manifest = runs.load_manifest(run) if run else runs.latest_trained()
     if manifest is None:
         note = "No run has left adapters yet, so the untrained base model answers. `fedmed-tui train` makes some."
         print(note, file=sys.stderr)
-        return BASE, "", load_config()
-    available = (BASE, *runs.adapters(manifest.run))
-    if hospital not in available:
-        raise RunError(f"has no adapter '{hospital}'.", where=manifest.run, hint=f"Choose one of: {', '.join(available)}.")
+        return (BASE,), "", load_config()
+    available = (BASE, *runs.adapters(manifest.run), *(f"{GLOBAL}@{number + 1}" for number in range(manifest.completed)))
+    for name in names:
+        if name not in available:
+            raise RunError(f"has no adapter '{name}'.", where=manifest.run, hint=f"Choose one of: {', '.join(available)}.")
     if not run:
-        print(f"Run {manifest.run}, adapter {hospital}.", file=sys.stderr)
-    return hospital, manifest.run, manifest.config
+        print(f"Run {manifest.run}, adapter {', '.join(names)}.", file=sys.stderr)
+    return names, manifest.run, manifest.config
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manner:
+    """How answers are made."""
+
+    system: str = SYSTEM_PROMPT
+    max_tokens: int = 200
+    temperature: float = 0.0
+    top_p: float = 0.95
+    seed: int = 0
+    hint: bool = False
 
 
 class ChatSession:
-    """Questions to one adapter, in one engine process."""
+    """Questions to one adapter, or to several at once, in one engine process."""
 
-    def __init__(self, adapter: str, run: str, config: RunConfig, *, as_json: bool) -> None:
-        self._adapter = adapter
+    def __init__(self, adapters: tuple[str, ...], run: str, config: RunConfig, manner: Manner, *, as_json: bool) -> None:
+        self._adapters = adapters
         self._run = run
         self._config = config
-        self._show: OnEvent = _show_json if as_json else self._show_text
-        self._conversation = Conversation(adapter)
+        self._manner = manner
+        self._show: OnEvent = show_json if as_json else AnswerPrinter(adapters)
+        self._conversation = Conversation(adapters[0])
         self._jobs = count(1)
-        self._work = ""
 
     async def answer_each(self, questions: Iterable[str]) -> JobOutcome:
         """Answer each question on its own, until one is interrupted."""
         async with EngineSession(self._take) as session:
             for question in questions:
-                self._conversation = Conversation(self._adapter)
+                self._conversation = Conversation(self._adapters[0])
                 if await self._ask(session, question) == "cancelled":
                     return "cancelled"
         return "done"
 
     async def talk(self, questions: Iterable[str]) -> JobOutcome:
-        """Answer each question with the earlier ones in mind; an interrupted answer does not end the conversation."""
+        """Answer each question with the earlier ones in mind; an interrupted answer does not end the conversation.
+
+        Compared adapters answer each question on its own: their earlier answers differ.
+        """
         async with EngineSession(self._take) as session:
             for question in questions:
+                if len(self._adapters) > 1:
+                    self._conversation = Conversation(self._adapters[0])
                 await self._ask(session, question)
         return "done"
 
     async def _ask(self, session: EngineSession, question: str) -> JobOutcome:
         job, talk = f"chat-{next(self._jobs)}", self._conversation
         talk.exchanges.append(Exchange(job=job, question=question))
-        return await session.run(Chat(job=job, adapter=self._adapter, turns=talk.turns, run=self._run, config=self._config))
+        manner = asdict(self._manner)
+        turns = (ChatTurn(role="system", text=manner.pop("system")), *talk.turns)
+        common = {"job": job, "turns": turns, "run": self._run, "config": self._config, **manner}
+        if len(self._adapters) > 1:
+            return await session.run(Compare(adapters=self._adapters, **common))
+        return await session.run(Chat(adapter=self._adapters[0], **common))
 
     def _take(self, stamped: Stamped) -> None:
         if isinstance(stamped.event, ChatText):
             self._conversation.exchanges[-1].answer += stamped.event.text
         self._show(stamped)
-
-    def _show_text(self, stamped: Stamped) -> None:
-        match stamped.event:
-            case Progress(what=what) if what != self._work:
-                self._work = what
-                print(f"… {what}", file=sys.stderr)
-            case ChatText(text=text):
-                print(printable(text), end="", flush=True)
-            case ChatFinished() as finished:
-                print(f"\n\n{DISCLAIMER}\n", flush=True)
-                print(_pace(finished), file=sys.stderr)
-
-
-def _show_json(stamped: Stamped) -> None:
-    print_json(stamped)
-    if isinstance(stamped.event, ChatFinished):
-        print(DISCLAIMER, file=sys.stderr)
-
-
-def _pace(finished: ChatFinished) -> str:
-    rate = finished.tokens / finished.seconds if finished.seconds else 0.0
-    parts = (
-        f"{finished.adapter}: {finished.tokens} tokens, {rate:.1f} tokens/s, "
-        f"first after {duration(finished.first_token_seconds)}{', stopped' if finished.stopped else ''}.",
-        finished.note,
-    )
-    return " ".join(part for part in parts if part)
 
 
 def _typed_questions(prompt: str) -> Iterator[str]:

@@ -11,7 +11,7 @@ import pytest
 
 from engine.protocol import ChatFinished, decode_event
 from fedmed_tui.cli import DONE, main
-from fedmed_tui.cli.chat import choose_adapter
+from fedmed_tui.cli.chat import choose_adapters
 from fedmed_tui.cli.output import printable
 from fedmed_tui.disclaimer import DISCLAIMER
 from tests.cli.helpers import TRAINED, edit_json
@@ -56,21 +56,21 @@ def test_without_a_run_named_the_latest_with_adapters_is_used(trained_run: Path,
     shutil.copy(trained_run / "manifest.json", newer)
     edit_json(newer / "manifest.json", lambda manifest: manifest.update(run=newer.name, created=2e9))
 
-    adapter, run, _ = choose_adapter("B", "")
+    adapters, run, _ = choose_adapters(("B",), "")
 
-    assert (adapter, run) == ("B", TRAINED)
+    assert (adapters, run) == (("B",), TRAINED)
     assert TRAINED in capsys.readouterr().err
 
 
 def test_before_the_first_run_the_base_model_answers_and_a_note_says_so(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    adapter, run, _ = choose_adapter("B", "")
+    adapters, run, _ = choose_adapters(("B",), "")
 
-    assert (adapter, run) == ("base", "")
+    assert (adapters, run) == (("base",), "")
     assert "untrained base model" in capsys.readouterr().err
 
 
 def test_the_base_model_of_the_run_is_the_one_that_is_loaded(trained_run: Path, tiny_model: Path) -> None:
-    _, _, config = choose_adapter("base", TRAINED)
+    _, _, config = choose_adapters(("base",), TRAINED)
 
     assert config.model.source == os.fspath(tiny_model)
 
