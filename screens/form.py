@@ -36,7 +36,7 @@ class Form(Dialog[Result]):
         .row > Input { width: 1fr; background: $panel; padding: 0 1; }
         .row > Input:focus { background: $block-cursor-background; background-tint: $foreground 0%; }
         .row > Select { width: 1fr; }
-        .row SelectCurrent { background: $panel; padding: 0 1; }
+        .row > Select.-textual-compact > SelectCurrent { background: $panel; padding: 0 1; }
         .about { height: auto; color: $muted; }
         #note { height: auto; color: $muted; margin-top: 1; }
         #note.-wrong { color: $error; }

@@ -157,7 +157,7 @@ def _fields(preview: SourcePreviewed) -> str:
 
 def _found(preview: SourcePreviewed, width: int) -> Content:
     """What the source is, its fields, and its first pair."""
-    lines = [Content(f"{safe(preview.kind)}; {preview.usable} of the first {preview.rows} rows can be used")]
+    lines = [Content(f"{safe(preview.kind)}; {preview.usable} of the first {preview.rows} rows usable")]
     lines.append(one_line(_fields(preview), width))
     for example in preview.examples[:1]:
         lines += [one_line(f"› {example.question}", width), Content("  ") + one_line(example.answer, width - 2)]

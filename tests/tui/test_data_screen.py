@@ -172,7 +172,7 @@ async def test_an_import_shows_how_fields_are_understood_then_the_new_folder(fak
     async with fake_app.run_test(size=size) as pilot:
         await open_data(pilot)
         form = await look_at(pilot, "clinic.csv")
-        await until(pilot, lambda: "198 of the first 200 rows can be used" in text_of(pilot))
+        await until(pilot, lambda: "198 of the first 200 rows usable" in text_of(pilot))
         assert (form.value("answer"), form.value("topic"), form.value("hospital-field")) == ("Response", "Condition", "Clinic")
 
         await pilot.press("ctrl+s")
