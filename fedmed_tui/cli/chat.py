@@ -52,7 +52,9 @@ def chat(
         raise FedMedError("the question is empty.", where="--query", hint='For example --query "What is anaemia?".')
     names = tuple(name.strip() for name in compare.split(",")) if compare else (hospital,)
     if compare and not 2 <= len(set(names)) == len(names) <= 4:
-        raise FedMedError("does not name 2 to 4 different adapters.", where="--compare", hint="For example --compare base,A,B,global.")
+        raise FedMedError(
+            "does not name 2 to 4 different adapters.", where="--compare", hint="For example --compare base,A,B,global."
+        )
     adapters, run, config = choose_adapters(names, run)
     manner = Manner(system=system, max_tokens=max_tokens, temperature=temperature, top_p=top_p, seed=seed, hint=hint)
     chat = ChatSession(adapters, run, config, manner, as_json=as_json)
