@@ -67,7 +67,7 @@ class Compare(Asking, frozen=True, kw_only=True):
 
 
 class Guarded(Event, frozen=True, kw_only=True):
-    """A safety rule applied. Rules are listed with their reasons and sources in `engine/safety/rules.toml`."""
+    """A safety rule applied. Rules stand with their reasons and sources in `engine/safety/data`."""
 
     job: str
     adapter: str = ""
