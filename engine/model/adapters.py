@@ -24,6 +24,7 @@ from torch import Tensor
 from engine.errors import ModelError
 from engine.files import write_atomically
 from engine.model.base import BaseModel
+from engine.model.fast_blocks import with_fast_dropout
 from engine.protocol import BASE, GLOBAL
 from engine.settings import LoraSettings
 
@@ -54,6 +55,7 @@ class AdapterBank:
                 where="lora.target_modules",
                 hint="Name linear layers that the base model has, e.g. q_proj and v_proj.",
             ) from None
+        with_fast_dropout(self.peft, TRAINING)
         self._active: tuple[str, bool] = ("", False)
         self.use(TRAINING, training=False)
 
@@ -104,6 +106,7 @@ class AdapterBank:
             self.peft.delete_adapter(name)
         if name not in self:
             self.peft.add_adapter(name, peft_config(lora))
+            with_fast_dropout(self.peft, name)
         set_peft_model_state_dict(self.peft, adapter, adapter_name=name)
         self._active = ("", False)
 

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from transformers import PreTrainedModel
 
 from engine.data.batches import Batch
+from engine.model.fast_blocks import projected_nll, short_attention
 
 
 def answer_nll(model: PreTrainedModel, batch: Batch) -> Tensor:
     """Negative log-likelihood of each answer token, in nats, fp32: shape (N,), N answer tokens in row order."""
     device = model.device
     ids, predicts = batch.ids.to(device), batch.predicts.to(device)  # (B, T)
-    hidden = model.base_model(
-        input_ids=ids, attention_mask=batch.attention.to(device), use_cache=False
-    ).last_hidden_state  # (B, T, D)
+    with short_attention(model, ids.shape[1]):
+        hidden = model.base_model(
+            input_ids=ids, attention_mask=batch.attention.to(device), use_cache=False
+        ).last_hidden_state  # (B, T, D)
     head = model.get_output_embeddings()
     assert head is not None
-    logits = head(hidden[predicts]).float()  # (N, V)
     targets = ids.roll(-1, dims=1)[predicts]  # (N,)
-    return F.cross_entropy(logits, targets, reduction="none")
+    return projected_nll(hidden[predicts], head, targets)
 
 
 def per_pair_sums(nll: Tensor, batch: Batch) -> Tensor:
