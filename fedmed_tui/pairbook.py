@@ -41,11 +41,15 @@ class PairBook:
             self._pages.move_to_end(page)
         return pairs[place] if place < len(pairs) else None
 
+    def has(self, at: int) -> bool:
+        """The page that holds a place is here."""
+        return at // PAGE in self._pages
+
     async def load(self, at: int) -> None:
         """Fetch the page that holds a place, if it is not here. Raises FedMedError."""
-        page = at // PAGE
-        if page in self._pages:
+        if self.has(at):
             return
+        page = at // PAGE
         command = BrowsePairs(
             job="", folder=self.folder, hospital=self.hospital, query=self.query, offset=page * PAGE, limit=PAGE
         )

@@ -19,6 +19,7 @@ from engine.protocol import (
     OverlapMeasured,
     PartitionData,
     PhiScanned,
+    RejectsFound,
     ReportData,
     ScanPhi,
 )
@@ -81,29 +82,25 @@ class DataWork(ModeScreen):
         """Import; when too much cannot be used, ask and do it again. Then show the new folder, which the next run uses."""
         desk = self.workspace.desk
         try:
-            events = await desk.work(title, command)
+            done = only(await desk.work(title, command), ImportFinished)
+            self.workspace.use_folder(command.target)
         except FedMedError as error:
             rejects = desk.rejects
             if rejects is None or not rejects.too_many:
                 self._complain(error)
-            elif await self._import_the_rest():
+            elif await self._import_the_rest(rejects):
                 options = msgspec.structs.replace(command.options, allow_rejects=True)
                 await self._bring_in(title, msgspec.structs.replace(command, options=options))
             return
         except Stopped:
             self._say("■ Stopped. Nothing was replaced.")
             return
-        done = only(events, ImportFinished)
-        self.workspace.use_folder(command.target)
-        self._say(
-            f"✔ {done.kept:,} pairs of {len(done.hospitals):,} hospitals in {duration(done.seconds)}. The next run uses them."
-        )
+        hospitals, took = f"{len(done.hospitals):,} hospitals", duration(done.seconds)
+        self._say(f"✔ {done.kept:,} pairs of {hospitals} in {took}. The next run uses them.")
         if self.is_current:
             self.app.push_screen(ImportedScreen(done, desk.rejects))
 
-    async def _import_the_rest(self) -> bool:
-        rejects = self.workspace.desk.rejects
-        assert rejects is not None
+    async def _import_the_rest(self, rejects: RejectsFound) -> bool:
         reasons = "\n".join(f"{count:>7,}  {reason}" for reason, count in rejects.reasons.items())
         question = f"{rejects.rejected:,} of {rejects.rows:,} rows cannot be used:\n{reasons}\nAll are listed in {rejects.file}."
         answers = (Answer("no", "n", "import nothing"), Answer("yes", "y", "import the rest"))
@@ -115,12 +112,11 @@ class DataWork(ModeScreen):
         desk, folder = self.workspace.desk, self.workspace.config.data.folder
         self.show_panel(OVERLAP)
         try:
-            events = await desk.work("Looking for copies", CheckOverlap(job="", folder=folder))
+            found = only(await desk.work("Looking for copies", CheckOverlap(job="", folder=folder)), OverlapMeasured)
             await desk.work("Comparing hospitals", CompareHospitals(job="", folder=folder))
         except (FedMedError, Stopped) as error:
             self._ended_early(error)
             return
-        found = only(events, OverlapMeasured)
         copies = sum(cell.exact + cell.near for cell in found.cells)
         self._say(f"✔ Looked for copies in {duration(found.seconds)}: {copies:,} found.")
 
@@ -146,11 +142,12 @@ class DataWork(ModeScreen):
         """Write the data sheet."""
         folder = self.workspace.config.data.folder
         try:
-            events = await self.workspace.desk.work("Writing the data sheet", ReportData(job="", folder=folder))
+            written = await self.workspace.desk.work("Writing the data sheet", ReportData(job="", folder=folder))
+            sheet = only(written, DataReported)
         except (FedMedError, Stopped) as error:
             self._ended_early(error)
             return
-        self._say(f"✔ Data sheet: {only(events, DataReported).markdown}")
+        self._say(f"✔ Data sheet: {sheet.markdown}")
 
     @work(exclusive=True, group="cancel")
     async def action_cancel_task(self) -> None:

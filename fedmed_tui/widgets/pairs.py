@@ -130,7 +130,7 @@ class PairList(ScrollView, can_focus=True):
             return None
         first = self.scroll_offset.y
         last = min(first + self.size.height, self.book.matches)
-        return next((at for at in range(first, last) if self.book.pair(at) is None), None)
+        return next((at for at in range(first, last) if not self.book.has(at)), None)
 
     def _listed(self) -> None:
         self.virtual_size = Size(self.size.width, self.book.matches if self.book else 0)

@@ -135,6 +135,10 @@ class TaskLine(Figure):
         if task.stopping:
             return Content.assemble(("◌ ", "$accent"), "stopping")
         progress = task.progress
+        if progress is None and self.workspace.training:
+            return Content.assemble(
+                ("◌ ", "$accent"), f"{safe(task.title)}: waits for the end of the run  ", ("x", "bold $accent"), " cancel"
+            )
         doing = one_line(f"{task.title}: {progress.what}" if progress else task.title, width - 2)
         first = Content.assemble(("◌ ", "$accent"), doing)
         share = progress.done / progress.total if progress and progress.total else 0.0

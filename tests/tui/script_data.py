@@ -154,9 +154,9 @@ def phi(hospital: str, job: str = "data-9") -> PhiScanned:
         hospital=hospital,
         pairs=PAIRS,
         affected=9,
-        findings={"PHONE_NUMBER": 7, "PERSON": 3},
+        findings={"PHONE": 7, "PERSON": 3},
         names=False,
-        examples=(PhiFinding(pair=f"{hospital}-4", field="answer", kind="PHONE_NUMBER", masked="0••••••••1"),),
+        examples=(PhiFinding(pair=f"{hospital}-4", field="answer", kind="PHONE", masked="0••••••••1"),),
     )
 
 
