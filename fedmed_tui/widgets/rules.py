@@ -31,6 +31,7 @@ class RulesForm(Vertical):
         settings: what is chosen at first.
     """
 
+    SCOPED_CSS = False
     DEFAULT_CSS = """
     RulesForm {
         height: auto;
