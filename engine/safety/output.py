@@ -7,7 +7,7 @@ such a cue on, the sentence is held until it is complete and has been checked. A
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from engine.chat_messages import ChatTurn
 from engine.safety import rules
@@ -27,33 +27,32 @@ class AnswerCheck:
         self._sentence = ""  # the sentence in the making
         self._passed = 0  # how much of it was passed on
 
-    def push(self, text: str) -> Iterator[str | Finding]:
+    def push(self, text: str) -> list[str | Finding]:
         """The next piece of the answer in; what may be passed on, and what was found, out."""
         self._sentence += text
+        passed: list[str | Finding] = []
         while end := SENTENCE_END.search(self._sentence):
             complete, rest = self._sentence[: end.end()], self._sentence[end.end() :]
-            yield from self._close(complete)
+            passed += self._close(complete)
             self._sentence, self._passed = rest, 0
-        if not rules.load().is_risky(self._sentence):
-            words = max(self._sentence.rfind(" "), self._sentence.rfind("\n")) + 1
-            if words > self._passed:
-                yield self._sentence[self._passed : words]
-                self._passed = words
+        words = max(self._sentence.rfind(" "), self._sentence.rfind("\n")) + 1
+        if words > self._passed and not rules.load().is_risky(self._sentence):
+            passed.append(self._sentence[self._passed : words])
+            self._passed = words
+        return passed
 
-    def flush(self) -> Iterator[str | Finding]:
+    def flush(self) -> list[str | Finding]:
         """The end of the answer: what is still held back."""
-        yield from self._close(self._sentence)
+        passed = self._close(self._sentence)
         self._sentence, self._passed = "", 0
+        return passed
 
-    def _close(self, sentence: str) -> Iterator[str | Finding]:
+    def _close(self, sentence: str) -> list[str | Finding]:
         held = sentence[self._passed :]
         finding = self._find(sentence)
         if finding is None:
-            if held:
-                yield held
-            return
-        yield finding
-        yield f"[left out: {finding.rule.data.title.lower()}]{held[len(held.rstrip()) :]}"
+            return [held] if held else []
+        return [finding, f"[left out: {finding.rule.data.title.lower()}]{held[len(held.rstrip()) :]}"]
 
     def _find(self, sentence: str) -> Finding | None:
         message = Message(sentence)
