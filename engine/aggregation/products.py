@@ -1,7 +1,8 @@
 """Sums of products B·A in factored form: added up, measured and brought back to a rank without a d × d matrix.
 
 A layer's sum is kept as stacked factors, `B` (out, R) and `A` (R, in): their product is the sum. QR of both factors moves all
-questions about it (norm, singular values, distance) into an R × R matrix. Arithmetic is in float64; Q is never written out.
+questions about it (norm, singular values, distance) into an R × R matrix. Arithmetic is in float64; Q is never written out. One
+thread does it: the matrices are narrow, and on a busy machine threads that wait for each other take twenty times as long.
 
 Scales: within a run every adapter has the same alpha / rank, whatever its rank, so the common factor is left out everywhere.
 """
@@ -16,6 +17,7 @@ import torch
 from torch import Tensor
 
 from engine.model.adapters import Adapter
+from engine.model.decoding import one_thread
 
 CAPACITY, KEPT = 128, 32
 """Directions of a layer before it is compressed, and after. Up to 16 adapters of rank 8 are added without any loss."""
@@ -102,6 +104,7 @@ class ProductSum:
     lost: float = 0.0
     _stacks: dict[tuple[str, str], _Stack] = field(default_factory=dict)
 
+    @one_thread()
     def add(self, adapter: Adapter, coefficient: float) -> None:
         """Add one adapter's product times a coefficient of any sign."""
         if coefficient == 0:
@@ -117,11 +120,13 @@ class ProductSum:
             stack.blocks.append((coefficient, b, a))
         self.lost += math.sqrt(dropped)
 
+    @one_thread()
     def rank(self) -> int:
         """Directions that matter, in the layer that has most of them."""
         values = [torch.linalg.svdvals(stack.core()) for stack in self._stacks.values()]
         return max((int((one > NEGLIGIBLE * one[0]).sum()) for one in values), default=0)
 
+    @one_thread()
     def project(self, rank: int) -> tuple[Adapter, float]:
         """The adapter of rank `rank` with the closest product, columns sorted by singular value; and its relative error.
 
@@ -135,6 +140,7 @@ class ProductSum:
             missed += float(values[rank:].square().sum())
         return {name: adapter[name] for name in sorted(adapter)}, self._relative(missed, size)
 
+    @one_thread()
     def error_of(self, adapter: Adapter) -> float:
         """Relative distance ‖product(adapter) − sum‖ / ‖sum‖, a bound where `lost` is above 0; 0 for an empty sum."""
         size, missed = 0.0, 0.0
@@ -149,6 +155,7 @@ class ProductSum:
         return (math.sqrt(missed) + self.lost) / math.sqrt(size) if size else 0.0
 
 
+@one_thread()
 def gram(adapters: list[Adapter]) -> Tensor:
     """Inner products ⟨B_i A_i, B_j A_j⟩ over all layers, shape (n, n): tr(A_j A_iᵀ B_iᵀ B_j), from rank-sized matrices."""
     ranks = [rank_of(adapter) for adapter in adapters]
