@@ -135,9 +135,12 @@ class BankDecoding:
 
     def cut(self, length: int) -> None:
         """Forget all tokens after the first `length`. A cache that cannot forget is made anew."""
+        surplus = self.ids.shape[1] - length
+        if surplus <= 0:
+            return
         try:
             for cache in self._caches:
-                cache.crop(length)
+                cache.crop(-surplus)
         except (ValueError, NotImplementedError):  # e.g. a sliding window that has dropped its beginning
             self._caches = [DynamicCache(config=self._model.config) for _ in self._adapters]
             length = 0

@@ -1,0 +1,63 @@
+"""A follow-up question pays only for its own tokens, as long as adapter and conversation are the same."""
+
+from __future__ import annotations
+
+import pytest
+
+from engine.model.adapters import AdapterBank
+from engine.model.decoding import Served
+from engine.model.generate import Sampling, generate
+from engine.model.lean import LeanDecoder
+from engine.model.serving import CONVERSATIONS, Serving
+from tests.chat.conftest import adapter
+
+FIRST = list(range(5, 25))
+SECOND = [*FIRST, 30, 31, 32]
+
+
+@pytest.fixture
+def serving(bank: AdapterBank, lean: LeanDecoder) -> Serving:
+    """Remembers no conversation yet."""
+    return Serving(bank, lean)
+
+
+def ask(serving: Serving, served: Served, prompt: list[int]) -> tuple[int, list[int]]:
+    """Tokens reused, and the answer."""
+    decoding = serving.continued(served, prompt)
+    reused = decoding.ids.shape[1]
+    items = list(generate(decoding, prompt, Sampling(max_tokens=6), ends=()))
+    return reused, [item[1] for item in items if item is not None and item[1] is not None]
+
+
+def test_the_next_turn_reads_only_what_is_new(serving: Serving) -> None:
+    ask(serving, Served(), FIRST)
+
+    assert ask(serving, Served(), SECOND)[0] == len(FIRST)
+
+
+def test_what_was_kept_changes_no_answer(bank: AdapterBank, lean: LeanDecoder, serving: Serving) -> None:
+    ask(serving, Served(), FIRST)
+    kept = ask(serving, Served(), SECOND)[1]
+
+    assert kept == ask(Serving(bank, lean), Served(), SECOND)[1]
+
+
+def test_the_same_question_again_reads_its_last_token_again(serving: Serving) -> None:
+    answers = [ask(serving, Served(), FIRST) for _ in range(2)]
+
+    assert [reused for reused, _ in answers] == [0, len(FIRST) - 1]
+    assert answers[0][1] == answers[1][1]
+
+
+def test_a_changed_adapter_starts_afresh(bank: AdapterBank, serving: Serving) -> None:
+    ask(serving, adapter(bank, 1), FIRST)
+
+    assert ask(serving, adapter(bank, 2), SECOND)[0] == 0
+    assert ask(serving, adapter(bank, 1), SECOND)[0] == len(FIRST)  # equal numbers, though another object
+
+
+def test_only_the_latest_conversations_are_kept(bank: AdapterBank, serving: Serving) -> None:
+    for seed in range(CONVERSATIONS + 1):
+        ask(serving, adapter(bank, seed), FIRST)
+
+    assert ask(serving, adapter(bank, 0), SECOND)[0] == 0
