@@ -95,7 +95,8 @@ class DataWork(ModeScreen):
         except Stopped:
             self._say("■ Stopped. Nothing was replaced.")
             return
-        hospitals, took = f"{len(done.hospitals):,} hospitals", duration(done.seconds)
+        count = len(done.hospitals)
+        hospitals, took = f"{count:,} hospital{'s' if count != 1 else ''}", duration(done.seconds)
         self._say(f"✔ {done.kept:,} pairs of {hospitals} in {took}. The next run uses them.")
         if self.is_current:
             self.app.push_screen(ImportedScreen(done, desk.rejects))

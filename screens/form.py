@@ -44,7 +44,6 @@ class Form(Dialog[Result]):
         Button { margin-left: 2; min-width: 14; }
     }
     Form.-small #note, Form.-small #buttons { margin-top: 0; }
-    Form.-medium > .box { padding: 0 2; }
     """
 
     def compose(self) -> ComposeResult:

@@ -36,6 +36,7 @@ class ImportScreen(Form[ImportData]):
     ImportScreen.-looked .known { display: block; }
     ImportScreen #found { margin: 1 0; }
     ImportScreen.-small #found, ImportScreen.-medium #found { margin: 0; }
+    ImportScreen.-medium > .box { padding: 0 2; }
     ImportScreen.-medium #note, ImportScreen.-medium #buttons { margin-top: 0; }
     """
 
@@ -55,7 +56,7 @@ class ImportScreen(Form[ImportData]):
         yield self._hidden("hospital", "or one hospital", "a name: all pairs are its own")
         yield self._hidden("sizes", "Pairs to keep", "all; or A=4520, B=2521; or the word reference")
         yield self._hidden("target", "Into folder", "", "data/processed")
-        choices = [("leave it as it is", False), ("replace it with placeholders", True)]
+        choices = [("leave them as they are", False), ("replace them with placeholders", True)]
         choice = Select(choices, value=False, allow_blank=False, compact=True, id="deidentify")
         yield row("Names, numbers", choice).add_class("known")
 
@@ -157,7 +158,7 @@ def _fields(preview: SourcePreviewed) -> str:
 
 def _found(preview: SourcePreviewed, width: int) -> Content:
     """What the source is, its fields, and its first pair."""
-    lines = [Content(f"{safe(preview.kind)}; {preview.usable} of the first {preview.rows} rows usable")]
+    lines = [Content(f"{safe(preview.kind)} · {preview.usable} of the first {preview.rows} rows usable")]
     lines.append(one_line(_fields(preview), width))
     for example in preview.examples[:1]:
         lines += [one_line(f"› {example.question}", width), Content("  ") + one_line(example.answer, width - 2)]

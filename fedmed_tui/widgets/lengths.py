@@ -60,6 +60,9 @@ class LengthChart(Vertical):
         caption = self.query_one(Static)
         if one is None or not one.answer_lengths:
             caption.update(Content("Choose a hospital with ↑ and ↓."))
+            plot = self.query_one(PlotextPlot)
+            plot.plt.clear_figure()
+            plot.refresh()
             return
         caption.update(Content(f"answers by number of words, {one.answer_words:,} on average"))
         self._plot(one)
