@@ -105,7 +105,8 @@ class BankDecoder:
         slot = self._slots.pop(key, None)
         if slot is None:
             slot = self._slots.popitem(last=False)[1] if len(self._slots) == SLOTS else f"answering_{len(self._slots)}"
-            self.bank.put(slot, adapter.tensors, adapter.lora)
+            with torch.inference_mode(False):  # a slot may be trained later
+                self.bank.put(slot, adapter.tensors, adapter.lora)
         self._slots[key] = slot
         self.bank.use(slot, training=False)
 

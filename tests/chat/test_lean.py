@@ -7,8 +7,9 @@ import torch
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
 
 from engine.chat_messages import ChatTurn
-from engine.model.adapters import AdapterBank
+from engine.model.adapters import TRAINING, AdapterBank, to_bytes
 from engine.model.decoding import BankDecoder, Decoding, Served
+from engine.model.generate import Sampling, generate
 from engine.model.lean import LeanDecoder, can_decode
 from engine.model.template import encode_pair, prompt_ids
 from tests.chat.conftest import adapter
@@ -117,3 +118,15 @@ def test_a_llama_with_something_unusual_is_left_to_the_general_decoder(change: d
 
     assert can_decode(LlamaForCausalLM(LlamaConfig(**shape)))
     assert not can_decode(LlamaForCausalLM(LlamaConfig(**shape, **change)))
+
+
+def test_an_answer_leaves_training_alone(bank: AdapterBank, lean: LeanDecoder) -> None:
+    """No slot is switched, no number is drawn and no weight is touched, so training goes on with the same bits."""
+    bank.use(TRAINING, training=True)
+    before, random = to_bytes(bank.get(TRAINING)), torch.random.get_rng_state()
+
+    list(generate(lean.start([adapter(bank, 1)]), [1, 5, 9], Sampling(max_tokens=4, temperature=1.0), ends=()))
+
+    assert bank.peft.training and all(parameter.requires_grad for parameter in bank.parameters())
+    assert to_bytes(bank.get(TRAINING)) == before
+    assert torch.equal(torch.random.get_rng_state(), random)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from engine.protocol import ChatFinished, decode_event
-from fedmed_tui.cli import DONE, main
+from fedmed_tui.cli import BAD_INPUT, DONE, main
 from fedmed_tui.cli.chat import choose_adapters
 from fedmed_tui.cli.output import printable
 from fedmed_tui.disclaimer import DISCLAIMER
@@ -48,6 +48,30 @@ def test_json_output_is_events_and_the_disclaimer_stays_beside_it(trained_run: P
     events = [decode_event(line.encode()).event for line in output.out.splitlines()]
     assert [event.adapter for event in events if isinstance(event, ChatFinished)] == ["global"]
     assert DISCLAIMER in output.err
+
+
+def test_compared_adapters_answer_in_the_order_they_were_named(trained_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code = main(["chat", "--compare", "base,B,global@1", "--run", TRAINED, "--query", QUESTION, "--max-tokens", "8"])
+
+    output = capsys.readouterr()
+    headings = [line for line in output.out.splitlines() if line.startswith("## ")]
+    assert code == DONE
+    assert headings == ["## base", "## B", "## global@1"]
+    assert output.out.count(DISCLAIMER) == 1
+
+
+@pytest.mark.parametrize("names", ["base", "base,base", "base,A,B,C,global"])
+def test_a_comparison_needs_two_to_four_different_adapters(names: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["chat", "--compare", names, "--query", QUESTION]) == BAD_INPUT
+    assert "--compare" in capsys.readouterr().err
+
+
+def test_an_emergency_is_answered_without_a_model(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["chat", "--hospital", "base", "--query", "My father is unconscious and not breathing"])
+
+    output = capsys.readouterr()
+    assert "Call your local emergency number now" in output.out and DISCLAIMER in output.out
+    assert "Safety rule" in output.err and "loading" not in output.err
 
 
 def test_without_a_run_named_the_latest_with_adapters_is_used(trained_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
