@@ -219,7 +219,7 @@ def safety(section: Safety) -> str:
             one.name,
             f"{one.noticed} of {one.sentences}",
             percent(one.noticed / one.sentences),
-            "much" if one.dangerous else "little",
+            "high" if one.dangerous else "low",
         ]
         for one in section.figures
     ]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import fmean, median
 
 import torch
@@ -71,28 +71,48 @@ def measure(subject: Subject) -> Measuring[Speed]:
     if subject.request.quick:
         yield None
         return section
-    hospital = _hospital(subject)
-    products = of_model(subject.bank)
-    rates, flops_per_token, matrix = [], [], []
-    tokens, seconds, answers = 0, 0.0, hospital.answer_share
-    accumulated = subject.config.training.gradient_accumulation
-    for event in hospital.train(Assignment(round=1, start=subject.bank.initial(subject.config.seed))):
+    training = replace(subject.config.training, rounds=1, local_steps=STEPS)
+    hospital = Hospital(subject.names[0], subject.data, replace(subject.config, training=training))
+    hospital.attach(subject.bank)
+    pace = yield from in_turns(hospital, subject.bank, training.gradient_accumulation)
+    return replace(
+        section,
+        flops_per_token=fmean(pace.flops_per_token),
+        measured_tokens_per_second=spread(pace.tokens_per_second),
+        matrix_flops=median(pace.matrix_flops),
+    )
+
+
+@dataclass
+class Pace:
+    """What each step measured after the first two."""
+
+    tokens_per_second: list[float] = field(default_factory=list)
+    flops_per_token: list[float] = field(default_factory=list)
+    matrix_flops: list[float] = field(default_factory=list)
+
+    @property
+    def share(self) -> float:
+        """How much of the matrix-product rate training reaches."""
+        return median(self.tokens_per_second) * fmean(self.flops_per_token) / median(self.matrix_flops)
+
+
+def in_turns(hospital: Hospital, bank: AdapterBank, accumulated: int) -> Measuring[Pace]:
+    """One round of a hospital's training, after each step the matrix products of a micro-step."""
+    products, pace, answers = of_model(bank), Pace(), hospital.answer_share
+    tokens, seconds = 0, 0.0
+    for event in hospital.train(Assignment(round=1, start=bank.initial(seed=0))):
         if not isinstance(event, StepDone):
             yield None
             continue
         batch, took = event.tokens - tokens, event.seconds - seconds
         tokens, seconds = event.tokens, event.seconds
         if event.step > WARM_UP:
-            rates.append(batch / took)
-            flops_per_token.append(products.flops(batch, round(batch * answers)) / batch)
-            matrix.append(matrix_rate(products, batch // accumulated, subject.bank))
+            pace.tokens_per_second.append(batch / took)
+            pace.flops_per_token.append(products.flops(batch, round(batch * answers)) / batch)
+            pace.matrix_flops.append(matrix_rate(products, batch // accumulated, bank))
         yield Tick(NAME, event.step / event.steps)
-    return replace(
-        section,
-        flops_per_token=fmean(flops_per_token),
-        measured_tokens_per_second=spread(rates),
-        matrix_flops=median(matrix),
-    )
+    return pace
 
 
 def of_model(bank: AdapterBank) -> Products:
@@ -133,11 +153,3 @@ def _multiply(work: list[tuple[Tensor, Tensor, Tensor, int]]) -> None:
 def _parts(layer: LoraLayer) -> list[nn.Module]:
     """The low-rank layers inside an adapted one."""
     return [part for parts in (layer.lora_A, layer.lora_B) for part in parts.values()]
-
-
-def _hospital(subject: Subject) -> Hospital:
-    """The first hospital, set to a few steps."""
-    training = replace(subject.config.training, rounds=1, local_steps=STEPS)
-    hospital = Hospital(subject.names[0], subject.data, replace(subject.config, training=training))
-    hospital.attach(subject.bank)
-    return hospital
