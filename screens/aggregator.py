@@ -25,6 +25,7 @@ class AggregatorScreen(ModeScreen):
     """Look at the weights of any round, ask what if, choose the rules of the next run."""
 
     MODE = "aggregator"
+    APP_KEYS = frozenset(("run.start", "run.stop", "engine.restart", "export", "help"))
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left", "step(-1)", "Earlier round", show=False, id="round.earlier", tooltip="the weights of the round before"),
         Binding("right", "step(1)", "Later round", show=False, id="round.later", tooltip="the weights of the round after"),

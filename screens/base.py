@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import ClassVar, Protocol, cast
 
 from textual.app import ComposeResult
@@ -31,6 +32,8 @@ class ModeScreen(Screen[None]):
     """
 
     MODE = ""
+    APP_KEYS: ClassVar[frozenset[str] | None] = None
+    """Ids of the application's keys that the footer shows here, where there is no room for all; the others still work."""
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("v", "next_panel", "Next view", show=False, id="view.next", tooltip="on a narrow screen: the next panel")
     ]
@@ -57,7 +60,11 @@ class ModeScreen(Screen[None]):
     def active_bindings(self) -> dict[str, ActiveBinding]:
         """Keys of this screen first, those of the application after them, quitting last."""
         found = super().active_bindings.items()
-        return dict(sorted(found, key=lambda item: (item[1].node is self.app, item[1].binding.id == "quit")))
+        ordered = sorted(found, key=lambda item: (item[1].node is self.app, item[1].binding.id == "quit"))
+        return {key: one if self._in_footer(one) else _unshown(one) for key, one in ordered}
+
+    def _in_footer(self, active: ActiveBinding) -> bool:
+        return self.APP_KEYS is None or active.node is not self.app or active.binding.id in self.APP_KEYS
 
     def on_mount(self) -> None:
         """Remember what has to be redrawn."""
@@ -81,3 +88,7 @@ class ModeScreen(Screen[None]):
         """Turn every deck to its next panel."""
         for deck in self.query(Deck):
             deck.next_panel()
+
+
+def _unshown(active: ActiveBinding) -> ActiveBinding:
+    return active._replace(binding=replace(active.binding, show=False))

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import ClassVar
 
 from textual import on, work
-from textual.binding import ActiveBinding, Binding, BindingType
+from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.content import Content
 from textual.widget import Widget
@@ -32,6 +31,7 @@ class DataScreen(DataWork):
     """Choose a hospital, see its partition; import, share out, check."""
 
     MODE = "data"
+    APP_KEYS = frozenset(("help",))
     BINDINGS: ClassVar[list[BindingType]] = [
         *DataWork.BINDINGS,
         Binding("slash", "filter", "Filter", id="data.filter", key_display="/", tooltip="only pairs with these words"),
@@ -162,12 +162,6 @@ class DataScreen(DataWork):
         terms = f", {safe(', '.join(licences))}" if licences else ""
         return Content(f"{total:,} pairs in {where}{terms}. A topic is never in two splits.")
 
-    @property
-    def active_bindings(self) -> dict[str, ActiveBinding]:
-        """This screen has many keys of its own: of the application's, the footer shows help alone; all of them work."""
-        found = super().active_bindings.items()
-        return {key: one if one.node is self or one.binding.id == "help" else _unshown(one) for key, one in found}
-
     # --- looking at pairs ------------------------------------------------------------------------------------------------------
 
     def action_filter(self) -> None:
@@ -191,7 +185,3 @@ class DataScreen(DataWork):
         pairs = self.query_one(PairList)
         if at is not None and pairs.book is event.book:
             pairs.cursor = at
-
-
-def _unshown(active: ActiveBinding) -> ActiveBinding:
-    return active._replace(binding=replace(active.binding, show=False))
