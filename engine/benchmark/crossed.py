@@ -40,9 +40,12 @@ def measure(subject: Subject) -> Measuring[Privacy]:
 
 
 def _overlap(subject: Subject) -> Measuring[OverlapMeasured]:
-    folder = subject.config.data.folder
+    folder, stages = subject.config.data.folder, list[str]()  # each hospital is sketched, then all are matched
     for event in check_overlap(CheckOverlap(job=subject.request.job, folder=folder)):
         if isinstance(event, OverlapMeasured):
             return event
-        yield Tick(COUNTING, event.done / event.total if event.total else 0.0)
+        if event.what not in stages:
+            stages.append(event.what)
+        within = event.done / event.total if event.total else 0.0
+        yield Tick(COUNTING, min(1.0, (len(stages) - 1 + within) / (len(subject.names) + 1)))
     raise AssertionError("check_overlap ends with its counts")

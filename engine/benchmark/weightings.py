@@ -22,7 +22,7 @@ from engine.benchmark.federation import FirstRound, federate
 from engine.benchmark.results import Aggregation, FullRuns, SameUpdates
 from engine.benchmark.statistics import interval
 from engine.benchmark.suite import FORWARD, Item, Measuring, NotMeasured, Subject, Tick
-from engine.errors import FedMedError
+from engine.errors import FedMedError, SettingsError
 from engine.federated.checkpoint import adapter_folder, read_round
 from engine.federated.transport import InProcess
 from engine.federated.update import Update
@@ -165,7 +165,9 @@ def _compared(subject: Subject) -> list[Weighting]:
     asked = (REFERENCE, *subject.request.weightings, subject.config.aggregation.weighting)
     unknown = sorted(set(asked) - set(EVERY))
     if unknown:
-        raise NotMeasured(f"there is no weighting '{unknown[0]}'.", where="--weightings", hint=f"Choose of: {', '.join(EVERY)}.")
+        raise SettingsError(
+            f"there is no weighting '{unknown[0]}'.", where="--weightings", hint=f"Choose of: {', '.join(EVERY)}."
+        )
     return [weighting for weighting in EVERY if weighting in asked]
 
 

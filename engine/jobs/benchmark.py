@@ -50,6 +50,7 @@ def benchmark(engine: Engine, command: RunBenchmark) -> Job:
 
     Raises:
         RunError: no such run, it has no finished round, or the results cannot be written.
+        SettingsError: a weighting that there is not.
         ModelError: the run's base model cannot be loaded.
     """
     started = time.monotonic()
