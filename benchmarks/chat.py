@@ -150,7 +150,7 @@ def llama_cpp(prompt: Sequence[int]) -> Callable[[], None]:
     """The same with llama.cpp on the very same GGUF, without an adapter."""
     from llama_cpp import Llama
 
-    model = Llama(str(locations.bundled_gguf()), n_threads=1, n_ctx=1024, verbose=False)
+    model = Llama(str(locations.bundled_gguf()), n_threads=1, n_threads_batch=1, n_ctx=1024, verbose=False)
 
     def way() -> None:
         model.reset()
