@@ -211,7 +211,8 @@ def _privacy(at: Axes, results: BenchmarkResults) -> None:
         return _missing(at)
     pairs = section.pairs[:MOST]
     totals = [one.train + one.validation + one.test for one in pairs]
-    bars = at.bar([_short(one.hospital, 12) for one in pairs], totals, color=GREEN, width=0.5)
+    bars = at.bar(range(len(pairs)), totals, color=GREEN, width=0.5)
+    at.set_xticks(range(len(pairs)), [_short(one.hospital, 36 // len(pairs)) for one in pairs])
     at.bar_label(bars, [f"{total:,}" for total in totals], fontsize=8)
     at.set_ylabel("pairs, none of which left")
     more = len(section.pairs) - MOST

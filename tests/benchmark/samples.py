@@ -80,7 +80,7 @@ def results(run: str = "demo-1", **changes: object) -> BenchmarkResults:
         "environment": ENVIRONMENT,
         "seconds": 600.0,
         "measured": {"efficiency": 1_764_000_001.0},
-        "efficiency": Efficiency(run=RUN, reference=REFERENCE, claimed_base_bytes=7 * 10**9),
+        "efficiency": efficiency(),
         "learning": learning(),
         "aggregation": aggregation(),
         "privacy": privacy(),
@@ -96,6 +96,10 @@ def results(run: str = "demo-1", **changes: object) -> BenchmarkResults:
         ),
     }
     return BenchmarkResults(**(fields | changes))  # type: ignore[arg-type]
+
+
+def efficiency() -> Efficiency:
+    return Efficiency(run=RUN, reference=REFERENCE, claimed_base_bytes=7 * 10**9)
 
 
 def learning() -> Learning:

@@ -1,0 +1,107 @@
+"""What a run's events say about it: rounds counted once, torn lines left out, sections without a model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from engine.benchmark import recorded
+from engine.benchmark.record import RunRecord
+from engine.errors import RunError
+from engine.protocol import (
+    AnyEvent,
+    Evaluated,
+    HospitalInfo,
+    RoundFinished,
+    RunStarted,
+    Stamped,
+    UpdateReceived,
+    encode_event,
+)
+from engine.settings import DEMO
+
+HOSPITALS = tuple(HospitalInfo(name=name, train=20, validation=4, test=4) for name in ("A", "B"))
+
+
+def started(completed: int = 0, run: str = "r") -> RunStarted:
+    return RunStarted(run=run, config=DEMO, hospitals=HOSPITALS, completed=completed)
+
+
+def round_events(number: int, loss: float, rate: int = 1000) -> list[AnyEvent]:
+    return [
+        *(
+            UpdateReceived(
+                round=number, hospital=name, pairs=20, steps=5, loss=9.0, variance=0.1, bytes=8, tokens=rate, seconds=1.0
+            )
+            for name in ("A", "B")
+        ),
+        *(Evaluated(round=number, hospital=name, stage="local", loss=9.9, pairs=4, tokens=9) for name in ("A", "B")),
+        *(Evaluated(round=number, hospital=name, stage="global", loss=loss, pairs=4, tokens=9) for name in ("A", "B")),
+        RoundFinished(round=number, rounds=3, before=3.0, after=loss, seconds=2.0),
+    ]
+
+
+def record_of(events: Sequence[AnyEvent]) -> RunRecord:
+    record = RunRecord()
+    for event in events:
+        record.apply(event)
+    return record
+
+
+def test_validation_losses_are_of_the_global_adapter_never_of_training() -> None:
+    section = recorded.learning(record_of([started(), *round_events(1, 2.5), *round_events(2, 2.0)]))
+
+    assert section is not None
+    assert [(at.round, at.losses, at.macro) for at in section.validation] == [
+        (1, {"A": 2.5, "B": 2.5}, 2.5),
+        (2, {"A": 2.0, "B": 2.0}, 2.0),
+    ]
+
+
+def test_a_round_that_was_done_again_counts_once() -> None:
+    record = record_of(
+        [started(), *round_events(1, 2.5), *round_events(2, 9.0)[:-1], started(completed=1), *round_events(2, 2.0)]
+    )
+
+    assert record.losses[2] == {"A": 2.0, "B": 2.0}
+    assert len(record.trainings) == 4
+    assert record.seconds == 4.0
+
+
+def test_another_run_begins_an_empty_record() -> None:
+    record = record_of([started(), *round_events(0, 3.0)[-3:], *round_events(1, 2.5), started(run="next")])
+
+    assert (record.run, dict(record.losses), record.completed) == ("next", {}, 0)
+
+
+def test_speed_leaves_the_first_round_out_when_there_is_another() -> None:
+    one, two = [started(), *round_events(1, 2.5, rate=100)], round_events(2, 2.0, rate=500)
+
+    first, both = recorded.speed(record_of(one)), recorded.speed(record_of([*one, *two]))
+
+    assert first is not None and both is not None
+    assert (first.tokens_per_second.median, both.tokens_per_second.median) == (100.0, 500.0)
+
+
+def test_a_run_that_has_just_begun_has_no_sections() -> None:
+    record = record_of([])
+
+    assert [look(record) for look in (recorded.learning, recorded.aggregation, recorded.privacy, recorded.speed)] == [None] * 4
+
+
+def test_a_torn_last_line_is_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    lines = [encode_event(Stamped(seq=at, time=0.0, event=event)) for at, event in enumerate([started(), *round_events(1, 2.5)])]
+    path.write_bytes(b"".join(lines) + b'{"v": 1, "seq": 9')
+
+    assert RunRecord.read(path).completed == 1
+
+
+def test_a_damaged_line_before_it_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    path.write_bytes(encode_event(Stamped(seq=0, time=0.0, event=started())) + b"no event\n" + b"\n")
+
+    with pytest.raises(RunError, match="line 2"):
+        RunRecord.read(path)
