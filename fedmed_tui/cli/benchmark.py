@@ -69,7 +69,7 @@ def benchmark(
     _choose_card(gpu)
     request = RunBenchmark(
         job=JOB,
-        run=run or _latest_run(),
+        run=_run(run),
         quick=quick,
         suites=_suites(suite or []),
         seeds=seeds,
@@ -141,8 +141,9 @@ def _choose_card(gpu: int | None) -> None:
     os.environ["CUDA_VISIBLE_DEVICES"] = str(gpu)
 
 
-def _latest_run() -> str:
-    manifest = runs.latest_trained()
+def _run(name: str) -> str:
+    """The run that is meant. Raises RunError when there is no such run, or none at all."""
+    manifest = runs.load_manifest(name) if name else runs.latest_trained()
     if manifest is None:
         raise RunError("no run has left adapters yet.", where="--run", hint="`fedmed-tui train` makes one.")
     return manifest.run
