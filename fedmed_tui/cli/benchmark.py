@@ -67,11 +67,12 @@ def benchmark(
     if context.invoked_subcommand:
         return DONE
     _choose_card(gpu)
+    suites = _suites(suite or [])
     request = RunBenchmark(
         job=JOB,
         run=_run(run),
         quick=quick,
-        suites=_suites(suite or []),
+        suites=suites,
         seeds=seeds,
         weightings=tuple(name.strip() for name in weightings.split(",") if name.strip()),
         test_pairs=test_pairs,
