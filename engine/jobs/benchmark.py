@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -59,6 +60,29 @@ def benchmark(engine: Engine, command: RunBenchmark) -> Job:
     results = _blank(subject)
     if not command.quick:
         yield from ensure_bank(engine, command.job, subject.config.model, subject.config.lora)
+    with _model_kept(engine, "" if command.quick else command.run):
+        results = yield from _measure(subject, suites, results)
+    results = replace(results, environment=environment(), seconds=time.monotonic() - started)
+    yield Progress(job=command.job, what="drawing the figure", done=0, total=0)
+    yield BenchmarkFinished(job=command.job, folder=str(write(results)), results=results)
+
+
+@contextmanager
+def _model_kept(engine: Engine, run: str) -> Iterator[None]:
+    """No other job may load another base model meanwhile. A quick benchmark, which has no run to name, does not mind."""
+    if not run:
+        yield
+        return
+    engine.measured_run = run
+    try:
+        yield
+    finally:
+        engine.measured_run = ""
+
+
+def _measure(subject: Subject, suites: list[Suite], results: BenchmarkResults) -> Generator[Any, None, BenchmarkResults]:
+    """All suites, each section stated as it is measured."""
+    command = subject.request
     plan = _Plan([(suite, item) for suite in suites for item in MODULES[suite].items(subject)])
     yield BenchmarkStarted(
         job=command.job,
@@ -70,9 +94,7 @@ def benchmark(engine: Engine, command: RunBenchmark) -> Job:
     for suite in suites:
         results = yield from _suite(subject, suite, plan, results)
         yield SuiteMeasured(job=command.job, suite=suite, results=results)
-    results = replace(results, environment=environment(), seconds=time.monotonic() - started)
-    yield Progress(job=command.job, what="drawing the figure", done=0, total=0)
-    yield BenchmarkFinished(job=command.job, folder=str(write(results)), results=results)
+    return results
 
 
 @dataclass

@@ -24,6 +24,8 @@ class Engine:
     """What was said when `bank` was loaded."""
     live_run: str = ""
     """The run in progress; its adapters are in the bank."""
+    measured_run: str = ""
+    """The run whose benchmark is in progress: its base model stays loaded."""
     serving: Serving | None = None
     """Answers from `bank`; made by the first question."""
     test_pairs: tuple[object, dict[str, Pair]] | None = None

@@ -24,6 +24,11 @@ INTERACTIVE = (BrowsePairs, CompareHospitals, DescribeData, PreviewSource, LoadM
 """Somebody waits for these: they go before training."""
 
 
+def is_interactive(command: JobCommand) -> bool:
+    """Somebody waits for it. A benchmark from a run's records takes seconds, a full one minutes."""
+    return command.quick if isinstance(command, RunBenchmark) else isinstance(command, INTERACTIVE)
+
+
 def job_for(engine: Engine, command: JobCommand) -> Job:
     """The generator that does what the command asks."""
     match command:

@@ -28,9 +28,10 @@ def ensure_bank(engine: Engine, job: str, model: ModelSettings, lora: LoraSettin
     bank = engine.bank
     if bank is not None and bank.base.settings == model and lora in (None, bank.lora):
         return bank
-    if bank is not None and engine.live_run:
+    holder = engine.live_run or engine.measured_run
+    if bank is not None and holder:
         raise ModelError(
-            f"the run in progress ({engine.live_run}) uses another base model or adapter shape.",
+            f"the run in progress ({holder}) uses another base model or adapter shape.",
             where="model",
             hint="Wait for it to finish, or stop it first.",
         )

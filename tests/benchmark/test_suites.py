@@ -11,9 +11,10 @@ import pytest
 from engine import locations
 from engine.benchmark import saved
 from engine.benchmark.results import SUITES, BenchmarkResults
-from engine.errors import RunError, SettingsError
+from engine.errors import ModelError, RunError, SettingsError
 from engine.jobs.benchmark import QUICK, benchmark
 from engine.jobs.context import Engine
+from engine.jobs.model import ensure_bank
 from engine.protocol import (
     AnyEvent,
     BenchmarkFinished,
@@ -24,6 +25,7 @@ from engine.protocol import (
     SuiteMeasured,
 )
 from engine.scheduler import Cancelled
+from engine.settings import ModelSettings
 from tests.benchmark.conftest import SMALL
 
 FILES = {"benchmark_results.json", "benchmark_results.csv", "BENCHMARK_REPORT.md", "benchmark_visualization.png"}
@@ -176,6 +178,18 @@ def test_a_run_without_a_finished_round_cannot_be_measured(finished: str) -> Non
 
     with pytest.raises(RunError, match="not finished a round"):
         events_of(finished, quick=True)
+
+
+def test_no_other_base_model_is_loaded_while_a_run_is_measured(finished: str) -> None:
+    engine = Engine(attached=True)
+    job = benchmark(engine, RunBenchmark(job="b", run=finished, suites=("learning",), test_pairs=4))
+    next(event for event in job if isinstance(event, BenchmarkStarted))
+
+    with pytest.raises(ModelError, match=finished):
+        list(ensure_bank(engine, "chat", ModelSettings(source="bundled")))
+
+    job.close()
+    assert engine.measured_run == ""
 
 
 def test_a_cancelled_benchmark_leaves_nothing(finished: str) -> None:
