@@ -1,0 +1,158 @@
+"""Federations on the coordinator's disk: their names, hospitals and kits, and what a kit allows.
+
+    FEDMED_HOME/federations/NAME/
+      federation.json        name, server, port, hospitals
+      authority/             the certificate authority; whoever has it can add hospitals
+      server/  operator/     the coordinator's own kits
+      hospital_A/ …          one kit per hospital: to be moved to that hospital, and to nobody else
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from engine import locations
+from engine.data.pairs import HOSPITAL_NAME
+from engine.errors import FedMedError
+from engine.federated.flare.policy import FILE as POLICY
+from engine.federated.flare.policy import TEMPLATE
+from engine.files import write_atomically
+
+FILE = "federation.json"
+HEARTBEAT_SECONDS = 20
+SCHEDULE_SECONDS = 1.0
+ALLOWED_AT_SERVER = ("nvflare.collab.runtime.controller.CollabController", "engine.federated.flare.runtime.CoordinatorRelay")
+ALLOWED_AT_HOSPITAL = ("nvflare.collab.runtime.executor.CollabExecutor", "engine.federated.flare.runtime.HospitalRelay")
+OPERATOR_RIGHTS = {
+    "submit_job": "any",
+    "clone_job": "none",
+    "manage_job": "n:submitter",
+    "download_job": "none",
+    "view": "any",
+    "operate": "none",
+    "shell_commands": "none",
+    "byoc": "none",
+    "server-predeployed-flwr": "none",
+}
+"""At a hospital and at the server: a run may be started and stopped by whoever started it; no shell, no code, no logs."""
+
+
+class FederationError(FedMedError):
+    """A federation is missing, exists already, or cannot be reached."""
+
+    title = "Federation"
+
+
+class Federation(Struct, frozen=True, kw_only=True):
+    """What the coordinator knows of a federation."""
+
+    name: str
+    server: str
+    """Host name or address under which hospitals reach the coordinator's machine."""
+    port: int
+    hospitals: tuple[str, ...]
+
+    @property
+    def folder(self) -> Path:
+        """See the module."""
+        return folder_of(self.name)
+
+    def kit(self, participant: str) -> Path:
+        """Of `server`, `operator`, or a hospital."""
+        return self.folder / (participant if participant in ("server", "operator") else f"hospital_{participant}")
+
+
+def folder_of(name: str) -> Path:
+    """Where a federation lies. Raises FederationError when the name could leave the folder."""
+    if not locations.RUN_NAME.fullmatch(name) or name != name.lower():
+        raise FederationError("is not a federation's name.", where=repr(name)[:100], hint="Use lower-case letters, digits, '-' and '_'.")
+    return locations.home() / "federations" / name
+
+
+def read_federation(name: str) -> Federation:
+    """Raises FederationError when there is none of this name."""
+    path = folder_of(name) / FILE
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Federation)
+    except FileNotFoundError:
+        raise FederationError("there is no such federation.", where=name, hint="Make one: fedmed-tui federation create.") from None
+    except (OSError, msgspec.DecodeError) as error:
+        raise FederationError(f"is damaged: {error}.", where=str(path)) from None
+
+
+def list_federations() -> tuple[str, ...]:
+    """Names of those on this computer, sorted."""
+    return tuple(sorted(path.parent.name for path in (locations.home() / "federations").glob(f"*/{FILE}")))
+
+
+def create_federation(name: str, server: str, port: int, hospitals: Sequence[str]) -> Federation:
+    """Make certificates and kits. Raises FederationError when the name is taken or a hospital's name cannot be used."""
+    from engine.federated.flare import runtime
+
+    folder = folder_of(name)
+    if folder.exists():
+        raise FederationError("a federation of this name exists.", where=str(folder), hint="Choose another name, or remove that folder.")
+    if wrong := [one for one in hospitals if not HOSPITAL_NAME.fullmatch(one)]:
+        raise FederationError("is not a hospital's name.", where=repr(wrong[0])[:100], hint="Letters, digits, '_' and '-', as in hospital_A.")
+    federation = Federation(name=name, server=server, port=port, hospitals=tuple(sorted(set(hospitals))))
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{name}-") as work:
+        made = runtime.provision(name, server, port, federation.hospitals, Path(work) / "workspace")
+        whole = Path(work) / "whole"
+        whole.mkdir(mode=0o700)
+        shutil.move(Path(work) / "workspace" / name / "state", whole / "authority")
+        for participant, path in made.items():
+            hospital = participant if participant in federation.hospitals else ""
+            kit = whole / (f"hospital_{hospital}" if hospital else "server" if participant == server else "operator")
+            shutil.move(path, kit)
+            kit.chmod(0o700)
+            if kit.name != "operator":
+                _settle(kit, folder / kit.name, hospital)
+        write_atomically(whole / FILE, msgspec.json.format(msgspec.json.encode(federation), indent=2))
+        whole.rename(folder)
+    return federation
+
+
+def _settle(kit: Path, later: Path, hospital: str) -> None:
+    """Replace NVFlare's defaults by what this project needs and no more."""
+    local = kit / "local"
+    resources = json.loads((local / "resources.json.default").read_text(encoding="utf-8"))
+    resources = _hospital_resources(resources) if hospital else _server_resources(resources, later)
+    rights = {"format_version": "1.0", "permissions": {"lead": OPERATOR_RIGHTS}}
+    for name, content in (("resources.json", resources), ("authorization.json", rights), ("log_config.json", None)):
+        source = local / f"{name}.default"
+        text = json.dumps(content, indent=2) if content is not None else source.read_text(encoding="utf-8")
+        source.unlink()
+        (local / name).write_text(text, encoding="utf-8")
+    if hospital:
+        (local / POLICY).write_text(TEMPLATE, encoding="utf-8")
+        write_atomically(kit / "hospital.json", json.dumps({"hospital": hospital}).encode())
+
+
+def _server_resources(resources: dict[str, Any], kit: Path) -> dict[str, Any]:
+    resources["class_allow_list"] = list(ALLOWED_AT_SERVER)
+    resources["servers"][0] |= {"heart_beat_timeout": HEARTBEAT_SECONDS, "download_job_url": "", "max_num_clients": 1000}
+    resources["snapshot_persistor"]["args"]["storage"]["args"]["root_dir"] = str(kit / "snapshots")
+    for component in resources["components"]:
+        if component["id"] == "job_manager":
+            component["args"]["uri_root"] = str(kit / "jobs")
+        if component["id"] == "job_scheduler":
+            component["args"] = {"max_jobs": 1, "min_schedule_interval": SCHEDULE_SECONDS}
+    resources["components"] = [one for one in resources["components"] if one["id"] != "log_receiver"]
+    return resources
+
+
+def _hospital_resources(resources: dict[str, Any]) -> dict[str, Any]:
+    """No log of a hospital goes to the server."""
+    resources["class_allow_list"] = list(ALLOWED_AT_HOSPITAL)
+    resources["allow_log_streaming"] = False
+    resources["components"] = [one for one in resources["components"] if one["id"] != "site_log_streamer"]
+    return resources

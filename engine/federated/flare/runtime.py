@@ -1,0 +1,247 @@
+"""Everything that touches NVIDIA FLARE: its certificates and kits, its processes, its job, its two ends of a call.
+
+NVFlare carries calls and nothing else. A job names two classes of this file, which every site has installed: no code travels, and
+each site's own list of allowed classes holds only what is named here. The server's part of a job is a relay between the
+coordinator (in its engine process on the same machine) and the hospitals; a hospital's part is a relay to its own engine process.
+Both see messages as bytes (see `wire`): nothing is unpickled anywhere.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from nvflare.collab import collab
+from nvflare.collab.api.context import get_call_context, set_call_context
+from nvflare.fuel.flare_api.flare_api import Session, new_secure_session
+from nvflare.lighter.entity import Project
+from nvflare.lighter.impl.cert import CertBuilder
+from nvflare.lighter.impl.signature import SignatureBuilder
+from nvflare.lighter.impl.static_file import StaticFileBuilder
+from nvflare.lighter.impl.workspace import WorkspaceBuilder
+from nvflare.lighter.provisioner import Provisioner
+
+from engine.federated.flare.channel import Answer, Call, Halt, Line, News, Sites, knock
+from engine.federated.flare.child import Child, Fallen
+from engine.protocol import Stamped, encode_event
+
+HERE = "engine.federated.flare.runtime"
+CONTROLLER = "nvflare.collab.runtime.controller.CollabController"
+EXECUTOR = "nvflare.collab.runtime.executor.CollabExecutor"
+KIT, DATA = "FEDMED_KIT", "FEDMED_HOSPITAL_DATA"
+"""Environment of a hospital's processes: its kit's folder, its partition."""
+OPERATOR = "operator"
+SYNC_SECONDS = 60
+TICK = 0.5
+VALID_DAYS = 720
+
+
+# --- certificates and kits -----------------------------------------------------------------------------------------------------
+
+
+def provision(name: str, server: str, port: int, hospitals: Sequence[str], workspace: Path) -> dict[str, Path]:
+    """One kit per participant, signed by a certificate authority made for this federation. Returns folder by participant."""
+    project = Project(name, "made by fedmed-tui", props={"api_version": 3})
+    project.set_server(server, "coordinator", {"fed_learn_port": port})
+    for hospital in hospitals:
+        project.add_client(hospital, hospital, {})
+    project.add_admin(operator_name(name), "coordinator", {"role": "lead"})
+    builders = [
+        WorkspaceBuilder(template_file=["master_template.yml"]),
+        StaticFileBuilder(config_folder="config", scheme="tcp"),
+        CertBuilder(root_valid_days=VALID_DAYS),
+        SignatureBuilder(),
+    ]
+    context = Provisioner(str(workspace), builders, None).provision(project, logger=_Quiet())
+    made = Path(context.get_result_location())
+    return {participant: made / participant for participant in (server, *hospitals, operator_name(name))}
+
+
+class _Quiet:
+    """NVFlare prints; what matters of a failure is raised by it or seen by the caller."""
+
+    def info(self, *_: Any) -> None: ...
+
+    debug = warning = error = info
+
+
+def operator_name(federation: str) -> str:
+    """The operator as its certificate names it."""
+    return f"{OPERATOR}@{federation}.local"
+
+
+# --- processes -----------------------------------------------------------------------------------------------------------------
+
+
+def server_argv(kit: Path) -> list[str]:
+    """The coordinator's NVFlare server."""
+    return _argv("server.server_train", kit, "fed_server.json", "org=coordinator")
+
+
+def hospital_argv(kit: Path, hospital: str) -> list[str]:
+    """A hospital's NVFlare client."""
+    return _argv("client.client_train", kit, "fed_client.json", f"uid={hospital}", f"org={hospital}")
+
+
+def _argv(module: str, kit: Path, config: str, *settings: str) -> list[str]:
+    app = f"nvflare.private.fed.app.{module}"
+    return [sys.executable, "-u", "-m", app, "-m", str(kit), "-s", config, "--set", "secure_train=true", *settings, "config_folder=config"]
+
+
+# --- the operator --------------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def session(kit: Path, federation: str, seconds: float = 10.0) -> Iterator[Session]:
+    """Log in to the server with the operator's certificate."""
+    opened = new_secure_session(operator_name(federation), str(kit), timeout=seconds, auto_login_max_tries=1)
+    try:
+        yield opened
+    finally:
+        with suppress(Exception):
+            opened.close()
+
+
+def connected(kit: Path, federation: str) -> list[str]:
+    """Hospitals that the server hears of. Raises what NVFlare raises when the server cannot be reached."""
+    with session(kit, federation) as opened:
+        return sorted(client.name for client in opened.get_system_info().client_info)
+
+
+def submit(kit: Path, federation: str, job: Path) -> str:
+    """Hand a job in; returns its id."""
+    with session(kit, federation) as opened:
+        return str(opened.submit_job(str(job)))
+
+
+def write_job(folder: Path, run: str, hospitals: Sequence[str], door: Path) -> Path:
+    """A job as NVFlare takes it: two configurations that name classes of this file, and no code."""
+    app = folder / run / "app" / "config"
+    app.mkdir(parents=True)
+    common = {"format_version": 2, "task_data_filters": [], "task_result_filters": []}
+    server = {
+        "workflows": [
+            {"id": "controller", "path": CONTROLLER,
+             "args": {"server_obj_id": "_server", "collab_obj_ids": [], "props": {"door": str(door)}, "sync_task_timeout": SYNC_SECONDS}}
+        ],
+        "components": [{"id": "_server", "path": f"{HERE}.CoordinatorRelay", "args": {}}],
+    }  # fmt: skip
+    client = {
+        "executors": [{"tasks": ["*"], "executor": {"path": EXECUTOR, "args": {"client_obj_id": "_client", "collab_obj_ids": []}}}],
+        "components": [{"id": "_client", "path": f"{HERE}.HospitalRelay", "args": {}}],
+    }
+    meta = {"name": run, "resource_spec": {}, "min_clients": len(hospitals), "deploy_map": {"app": ["server", *hospitals]}}
+    for path, content in (
+        (app / "config_fed_server.json", common | server),
+        (app / "config_fed_client.json", common | client),
+        (folder / run / "meta.json", meta),
+    ):
+        path.write_text(json.dumps(content), encoding="utf-8")
+    return folder / run
+
+
+# --- the job's two ends --------------------------------------------------------------------------------------------------------
+
+
+class CoordinatorRelay:
+    """In the server's job process: takes calls from the coordinator, lets hospitals do them, brings answers back."""
+
+    def __init__(self) -> None:
+        self._line: Line | None = None
+
+    @collab.main  # type: ignore[untyped-decorator]
+    def run(self) -> None:
+        """Until the coordinator hangs up, or NVFlare aborts the job."""
+        context = get_call_context()
+        self._line = line = knock(Path(collab.get_app_prop("door")))
+        line.send(Sites(names=tuple(sorted(client.name for client in collab.clients))))
+        with suppress(EOFError, OSError):
+            while not collab.is_aborted:
+                message = line.receive(TICK)
+                if isinstance(message, Call):
+                    for site in message.sites:
+                        threading.Thread(target=self._carry, args=(context, line, message, site), daemon=True).start()
+                elif isinstance(message, Halt):
+                    self._halt()
+        self._halt()
+
+    @collab.publish  # type: ignore[untyped-decorator]
+    def news(self, payload: bytes) -> None:
+        """A hospital tells how far it is."""
+        if self._line is not None:
+            with suppress(OSError):
+                self._line.send(News(site=collab.caller, payload=payload))
+
+    def _halt(self) -> None:
+        with suppress(Exception):  # a site that is gone needs no halt
+            collab.clients(expect_result=False).halt()
+
+    @staticmethod
+    def _carry(context: Any, line: Line, call: Call, site: str) -> None:
+        """One call to one site, in a thread of its own, so that each is told the moment it comes."""
+        set_call_context(context)
+        results = collab.get_clients([site])(timeout=call.seconds).call(method=call.method, payload=call.payload)
+        answer = Answer(number=call.number, site=site, fault="gone", reason="its connection broke")
+        for _, result in results:
+            answer = _answer(call.number, site, result)
+        for failure in results.failures.values():
+            late = isinstance(failure.cause, TimeoutError)
+            answer = Answer(number=call.number, site=site, fault="late" if late else "gone", reason=f"it gave no answer in {call.seconds:g} s" if late else "its connection broke")
+        with suppress(OSError):
+            line.send(answer)
+
+
+def _answer(number: int, site: str, result: Any) -> Answer:
+    """What a hospital's relay returned, believed only as far as its types go."""
+    match result:
+        case {"payload": bytes() as payload}:
+            return Answer(number=number, site=site, payload=payload)
+        case {"fault": "gone" | "late" | "raised" as fault, "code": int() as code}:
+            reasons = {"gone": f"its engine ended with code {code}", "late": "it was told to stop", "raised": "an unexpected error ended its work"}
+            return Answer(number=number, site=site, fault=fault, reason=reasons[fault])
+        case _:
+            return Answer(number=number, site=site, fault="damaged", reason="its answer is none of this protocol")
+
+
+class HospitalRelay:
+    """In a hospital's job process: hands calls to the hospital's engine process."""
+
+    def __init__(self) -> None:
+        self._child: Child | None = None
+
+    @collab.init  # type: ignore[untyped-decorator]
+    def start(self) -> None:
+        """Ready to start the engine."""
+        self._child = Child(collab.site_name, Path(os.environ[KIT]), Path(os.environ[DATA]))
+
+    @collab.publish  # type: ignore[untyped-decorator]
+    def call(self, method: str, payload: bytes) -> dict[str, Any]:
+        """One request of the coordinator."""
+        assert self._child is not None
+        coordinator = collab.server(expect_result=False)
+
+        def tell(event: Any) -> None:
+            coordinator.news(payload=encode_event(Stamped(seq=0, time=0.0, event=event)))
+
+        try:
+            return {"payload": self._child.call(method, payload, tell)}
+        except Fallen as fallen:
+            return {"fault": fallen.kind, "code": fallen.code}
+
+    @collab.publish  # type: ignore[untyped-decorator]
+    def halt(self) -> None:
+        """Stop working."""
+        if self._child is not None:
+            self._child.halt()
+
+    @collab.final  # type: ignore[untyped-decorator]
+    def end(self) -> None:
+        """The job is over."""
+        if self._child is not None:
+            self._child.close()

@@ -1,0 +1,123 @@
+"""The hospital's side of a federation: joins a run with its own data, model and policy, and answers calls.
+
+Lives in the hospital's engine process. Between a message and its answer nothing but `wire` types comes in or goes out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+import msgspec
+
+from engine.data.partition import PREFIX, SUFFIX
+from engine.errors import DataError, ProtocolError
+from engine.federated.flare import wire
+from engine.federated.flare.policy import Policy, PolicyError
+from engine.federated.hospital import Hospital
+from engine.federated.update import Assessment, Assignment
+from engine.model.adapters import AdapterBank
+from engine.protocol import AnyEvent, StepDone
+
+Answering = Generator[AnyEvent | None, None, bytes]
+
+
+@dataclass
+class Attending:
+    """A hospital that has joined a run."""
+
+    asked: wire.Join
+    hospital: Hospital
+    bank: AdapterBank
+    policy: Policy
+    joined: wire.Joined
+
+    def answer(self, data: bytes) -> Answering:
+        """Do what a message asks. Yields progress that the policy allows. Raises PolicyError, ProtocolError, or what broke."""
+        header, groups = wire.unpack(data, where=self.hospital.name)
+        match header:
+            case wire.Train():
+                return (yield from self._train(header, groups))
+            case wire.Evaluate():
+                return (yield from self._evaluate(groups))
+            case wire.Assess():
+                return (yield from self._assess(header, groups))
+            case _:
+                raise ProtocolError("is no request.", where=type(header).__name__)
+
+    def _train(self, asked: wire.Train, groups: wire.Groups) -> Answering:
+        name, start = self.hospital.name, groups.get("start", {})
+        self.bank.check(start, where="the coordinator's adapter")
+        corrections = {name: groups["correction"]} if "correction" in groups else {}
+        work = self.hospital.train(Assignment(asked.round, start, asked.trains, asked.held, corrections))
+        while True:
+            try:
+                event = next(work)
+            except StopIteration as end:
+                update = end.value
+                break
+            yield None if isinstance(event, StepDone) and "progress" not in self.policy.reports else self._rounded(event)
+        told = wire.Trained(
+            pairs=update.pairs,
+            steps=update.steps,
+            loss=self.policy.rounded(update.loss),
+            variance=self.policy.rounded(update.variance),
+            tokens=update.tokens,
+            seconds=update.seconds if "seconds" in self.policy.reports else 0.0,
+            round=update.round,
+        )
+        return wire.pack(told, {"adapter": self.policy.clipped(update.adapter, start), "gradient": update.gradient})
+
+    def _rounded(self, event: AnyEvent | None) -> AnyEvent | None:
+        return msgspec.structs.replace(event, loss=self.policy.rounded(event.loss)) if isinstance(event, StepDone) else event
+
+    def _evaluate(self, groups: wire.Groups) -> Answering:
+        self.policy.require("validation")
+        adapter = groups.get("adapter", {})
+        self.bank.check(adapter, where="the coordinator's adapter")
+        found = yield from self.hospital.evaluate(adapter)
+        return wire.pack(wire.Measured(loss=self.policy.rounded(found.loss), pairs=found.pairs, tokens=found.tokens))
+
+    def _assess(self, asked: wire.Assess, groups: wire.Groups) -> Answering:
+        self.policy.require("judging")
+        adapters = tuple(groups[group] for group in sorted(groups))
+        for adapter in adapters:
+            self.bank.check(adapter, where="the coordinator's adapter")
+        name, limits = self.hospital.name, asked.tokens
+        found = yield from self.hospital.assess(
+            Assessment(asked.round, adapters, asked.vectors, asked.part, asked.pairs, {name: limits}, asked.slopes)
+        )
+        rounded = {field: tuple(map(self.policy.rounded, getattr(found, field))) for field in ("losses", "gains", "errors", "slopes")}
+        return wire.pack(wire.Judged(**rounded, pairs=found.pairs, tokens=found.tokens, seconds=found.seconds))
+
+
+def partition_folder(data: Path, hospital: str) -> Path:
+    """The folder that holds `hospital_X`, given either that folder or the partition in it. Raises DataError when it is neither."""
+    if data.name in (f"{PREFIX}{hospital}", f"{PREFIX}{hospital}{SUFFIX}") and data.exists():
+        return data.parent
+    if any((data / f"{PREFIX}{hospital}{ending}").exists() for ending in ("", SUFFIX)):
+        return data
+    raise DataError(f"holds no data of hospital {hospital}.", where=str(data), hint=f"Name the folder {PREFIX}{hospital}, or the one it is in.")
+
+
+def tokenizer_digest(bank: AdapterBank) -> str:
+    """SHA-256 of what decides which tokens a text becomes."""
+    tokenizer = bank.base.tokenizer
+    whole = tokenizer.backend_tokenizer.to_str() + str(tokenizer.chat_template) + str(tokenizer.pad_token_id)
+    return sha256(whole.encode()).hexdigest()
+
+
+def differences(joined: wire.Joined, own: wire.Join) -> list[str]:
+    """In which respects a hospital does not have what the run needs, in words."""
+    pairs = (
+        ("protocol", str(joined.wire), str(own.wire)),
+        ("base model", joined.digest[:12], own.digest[:12]),
+        ("quantization", joined.quantization, own.quantization),
+        ("tokenizer", joined.tokenizer[:12], own.tokenizer[:12]),
+    )
+    return [f"{what} {theirs} instead of {ours}" for what, theirs, ours in pairs if theirs != ours]
+
+
+__all__ = ["Attending", "PolicyError", "differences", "partition_folder", "tokenizer_digest"]
