@@ -19,6 +19,8 @@ SYSTEM_PROMPT = "You answer medical questions in plain language."
 
 DISCLAIMER = "Not medical advice: a small language model wrote this. For anything that matters, ask a clinician."
 """The sentence that stands under every answer, on every surface."""
+FIXED_DISCLAIMER = "Not medical advice: a fixed message, written by people. In doubt, ask a clinician at once."
+"""The same under what the guardrails say instead of a model."""
 
 Role = Literal["system", "user", "assistant"]
 Layer = Literal["triage", "refusal", "injection", "output"]
@@ -47,6 +49,8 @@ class Asking(Command, frozen=True, kw_only=True):
     """0 is greedy."""
     top_p: Annotated[float, Meta(gt=0.0, le=1.0)] = 0.95
     seed: Annotated[int, Meta(ge=0)] = 0
+    repetition_penalty: Annotated[float, Meta(ge=1.0)] = 1.1
+    """Above 1, what the answer has said already becomes less likely."""
     score: bool = True
     """When the question is a known test pair, score its reference answer with each adapter (`ReferenceScored`)."""
     hint: bool = False

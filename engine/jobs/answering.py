@@ -41,7 +41,7 @@ def answer(engine: Engine, command: Asking, names: Sequence[str], asked: float) 
     shortened = "" if len(turns) == len(command.turns) else "The beginning of the conversation no longer fits and was left out."
     facts = _Facts(command, asked, serving, len(prompt), decoding.ids.shape[1])
     answers = [_Answer(facts, name, f"{note} {shortened}".strip()) for name, (_, note) in zip(names, found, strict=True)]
-    sampling = Sampling(command.max_tokens, command.temperature, command.top_p, command.seed)
+    sampling = Sampling(command.max_tokens, command.temperature, command.top_p, command.seed, command.repetition_penalty)
     try:
         for item in generate(decoding, prompt, sampling, serving.ends):
             yield from (None,) if item is None else answers[item[0]].take(item[1])

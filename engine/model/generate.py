@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from transformers import PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase, RepetitionPenaltyLogitsProcessor
 
 from engine.model.decoding import Decoding, one_thread
 
@@ -25,6 +25,8 @@ class Sampling:
     temperature: float = 0.0
     top_p: float = 0.95
     seed: int = 0
+    repetition_penalty: float = 1.0
+    """Above 1, tokens the answer holds already become less likely (CTRL, Keskar et al. 2019): a small model repeats itself."""
 
 
 def generate(
@@ -37,13 +39,15 @@ def generate(
     """
     rows = len(decoding.ids)
     generators = [torch.Generator().manual_seed(sampling.seed) for _ in range(rows)]
+    penalty = RepetitionPenaltyLogitsProcessor(sampling.repetition_penalty, prompt_ignore_length=len(prompt))
     logits = torch.empty(0)
     for start in range(decoding.ids.shape[1], len(prompt), PROMPT_CHUNK):
         logits = decoding.extend(torch.tensor([prompt[start : start + PROMPT_CHUNK]]).expand(rows, -1))
         yield None
     going = set(range(rows))
     for left in range(sampling.max_tokens - 1, -1, -1):
-        tokens = [choose(row, sampling, generator) for row, generator in zip(logits, generators, strict=True)]
+        likely = penalty(decoding.ids, logits)  # (B, V)
+        tokens = [choose(row, sampling, generator) for row, generator in zip(likely, generators, strict=True)]
         for row in sorted(going):
             yield row, None if tokens[row] in ends else tokens[row]
         going = {row for row in going if tokens[row] not in ends}

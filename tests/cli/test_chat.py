@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.protocol import ChatFinished, decode_event
+from engine.protocol import FIXED_DISCLAIMER, ChatFinished, decode_event
 from fedmed_tui.cli import BAD_INPUT, DONE, main
 from fedmed_tui.cli.chat import choose_adapters
 from fedmed_tui.cli.output import printable
@@ -35,7 +35,7 @@ def test_piped_questions_are_answered_line_by_line(
 ) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO(f"{QUESTION}\n\n{QUESTION}\n"))
 
-    main(["chat", "--run", TRAINED])
+    main(["chat", "--run", TRAINED, "--max-tokens", "12"])
 
     first, second = capsys.readouterr().out.removesuffix("\n").split(f"\n\n{DISCLAIMER}\n")[:2]
     assert first == second.removeprefix("\n")  # greedy, and the second does not know of the first
@@ -70,7 +70,7 @@ def test_an_emergency_is_answered_without_a_model(home: Path, capsys: pytest.Cap
     main(["chat", "--hospital", "base", "--query", "My father is unconscious and not breathing"])
 
     output = capsys.readouterr()
-    assert "Call your local emergency number now" in output.out and DISCLAIMER in output.out
+    assert "Call your local emergency number now" in output.out and FIXED_DISCLAIMER in output.out
     assert "Safety rule" in output.err and "loading" not in output.err
 
 

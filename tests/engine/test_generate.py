@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
+from transformers import LogitsProcessorList, RepetitionPenaltyLogitsProcessor
 
 from engine.model.adapters import AdapterBank
 from engine.model.decoding import BankDecoder, Served
@@ -13,13 +15,19 @@ from engine.protocol import BASE, ChatTurn
 LOGITS = torch.log(torch.tensor([0.5, 0.3, 0.15, 0.05]))
 
 
-def test_greedy_decoding_agrees_with_transformers_generate(bank: AdapterBank) -> None:
+@pytest.mark.parametrize("penalty", [1.0, 1.3])
+def test_greedy_decoding_agrees_with_transformers_generate(bank: AdapterBank, penalty: float) -> None:
     prompt = prompt_ids(bank.base.tokenizer, [ChatTurn(role="user", text="What is asthma?")])
     bank.use(BASE, training=False)
-    theirs = bank.base.model.generate(torch.tensor([prompt]), max_new_tokens=12, do_sample=False)[0, len(prompt) :].tolist()
+    only_answer = RepetitionPenaltyLogitsProcessor(penalty, prompt_ignore_length=len(prompt))
+    made = bank.base.model.generate(
+        torch.tensor([prompt]), max_new_tokens=12, do_sample=False, logits_processor=LogitsProcessorList([only_answer])
+    )
+    theirs = made[0, len(prompt) :].tolist()
 
     decoding, end = BankDecoder(bank).start([Served()]), bank.base.tokenizer.eos_token_id
-    ours = [item[1] for item in generate(decoding, prompt, Sampling(max_tokens=12), {end}) if item and item[1] is not None]
+    sampling = Sampling(max_tokens=12, repetition_penalty=penalty)
+    ours = [item[1] for item in generate(decoding, prompt, sampling, {end}) if item and item[1] is not None]
 
     assert ours == [token for token in theirs if token != end]
 
