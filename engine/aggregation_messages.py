@@ -22,11 +22,11 @@ class HospitalWeight(Struct, frozen=True, kw_only=True):
     hospital: str
     pairs: int
     sample_share: float
-    """Its share of the pairs of all hospitals in the round."""
+    """Its share of the pairs behind the round's updates; 0 without a usable update."""
     weight: float
     """Its share of the combined adapter; the shares of all hospitals add up to 1."""
     standing: Standing = "counted"
-    """`gated`: unusable or far too long. `suspect`: alone it harms the other hospitals. Neither counts nor votes this round."""
+    """`gated`: no usable update, or one far too long. `suspect`: alone it harms the other hospitals. Neither counts nor votes."""
     why: str = ""
     """Why it was gated; empty otherwise."""
     norm: float = 0.0

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from engine.errors import RunError
-from engine.protocol import Outcome
+from engine.protocol import Ending
 from engine.settings import RunConfig
 from engine.version import __version__
 
@@ -29,7 +29,7 @@ class Manifest(Struct, kw_only=True):
     rounds: int
     completed: int = 0
     """Rounds that are safely on disk."""
-    status: Outcome | Literal["running"] = "running"
+    status: Ending | Literal["running"] = "running"
     """`running` also stands there after a kill: the run can be resumed."""
     model_digest: str = ""
     quantization: str = ""

@@ -38,6 +38,7 @@ from engine.benchmark_messages import (
 )
 from engine.chat_messages import (
     DISCLAIMER,
+    FIXED_DISCLAIMER,
     SYSTEM_PROMPT,
     Asking,
     Chat,
@@ -97,7 +98,13 @@ BASE = "base"
 """Adapter names beside the hospitals' own: the shared adapter, and the base model with none."""
 
 Outcome = Literal["done", "cancelled", "failed"]
+Ending = Literal["done", "cancelled", "failed", "paused"]
+"""How a stretch of work on a run ended; `paused`: too few hospitals took part in a round."""
 Stage = Literal["base", "local", "global"]
+Duty = Literal["training", "evaluation", "judging"]
+Fault = Literal["raised", "late", "gone", "refused", "damaged", "unchanged", "too long", "copied", "stale"]
+"""Why a hospital is left out: an exception ended its work; it missed the deadline; its process or connection is gone; what it
+sent is not finite or does not fit; it trained nothing; its update is far too long, another's, or of another round."""
 
 
 # --- commands: screen → engine -------------------------------------------------------------------------------------------------
@@ -133,6 +140,22 @@ class ResumeRun(Command, frozen=True, kw_only=True):
     run: str
 
 
+class Attend(Command, frozen=True, kw_only=True):
+    """A hospital of a federation answers one call of the coordinator, in its own engine."""
+
+    job: str
+    hospital: str
+    method: str
+    request: str
+    """File with the message (see `engine.federated.flare.wire`)."""
+    answer: str
+    """File to write the answer to."""
+    kit: str
+    """Folder with the hospital's certificate and policy."""
+    data: str
+    """Its partition, or the folder that holds it."""
+
+
 class Cancel(Command, frozen=True, kw_only=True):
     """Stop a job at its next micro-step, token or item."""
 
@@ -158,6 +181,7 @@ AnyCommand = (
     | LoadModel
     | StartRun
     | ResumeRun
+    | Attend
     | WhatIf
     | Chat
     | Compare
@@ -280,6 +304,26 @@ class UpdateReceived(Event, frozen=True, kw_only=True):
     seconds: float
 
 
+class HospitalLost(Event, frozen=True, kw_only=True):
+    """A hospital is left out of the rest of a round's training, evaluation or judging. It is asked again the next time."""
+
+    round: int
+    hospital: str
+    during: Duty
+    kind: Fault
+    reason: str
+    """A sentence part from a closed list, made by this program: never text that a hospital wrote."""
+
+
+class RoundSetAside(Event, frozen=True, kw_only=True):
+    """A damaged checkpoint was renamed; the run goes on from the one before."""
+
+    round: int
+    name: str
+    """Its folder's new name."""
+    reason: str
+
+
 class Evaluated(Event, frozen=True, kw_only=True):
     """Loss on a hospital's validation pairs: of the base model, its own adapter before aggregation, or the global one after."""
 
@@ -307,7 +351,7 @@ class RunFinished(Event, frozen=True, kw_only=True):
     """All rounds are done, or the run was stopped and can be resumed."""
 
     run: str
-    outcome: Outcome
+    outcome: Ending
     completed: int
     rounds: int
     folder: str
@@ -342,10 +386,12 @@ RECORDED = (
     TrainingStarted,
     StepDone,
     UpdateReceived,
+    HospitalLost,
     Evaluated,
     Aggregated,
     TrafficCounted,
     RoundFinished,
+    RoundSetAside,
     RunFinished,
 )
 """Belong to the run and are written to its `events.jsonl`."""
@@ -370,10 +416,12 @@ AnyEvent = (
     | TrainingStarted
     | StepDone
     | UpdateReceived
+    | HospitalLost
     | Evaluated
     | Aggregated
     | WhatIfEvaluated
     | RoundFinished
+    | RoundSetAside
     | RunFinished
     | Guarded
     | ChatText

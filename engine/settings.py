@@ -131,6 +131,21 @@ class AggregationSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """Let the base model retell the agent's reasons. It never decides anything."""
 
 
+class FederationSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the hospitals are, and when a round goes on without one."""
+
+    name: str = ""
+    """Federation to run on; empty is this computer, with every hospital in one process."""
+    quorum: Annotated[int, Meta(ge=0)] = 0
+    """Hospitals that a round needs; with fewer the run pauses and can be resumed. 0 is two thirds of them, rounded up."""
+    deadline_s: Annotated[float, Meta(ge=0)] = 0.0
+    """Seconds of work after which a hospital is left out of the round; 0 is no limit."""
+
+    def needed(self, hospitals: int) -> int:
+        """The quorum of so many hospitals."""
+        return min(self.quorum, hospitals) or -(-2 * hospitals // 3)
+
+
 class RunConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything that decides the outcome of a run. Same config, same machine, same thread count: same bits."""
 
@@ -142,6 +157,7 @@ class RunConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     training: TrainingSettings = TrainingSettings()
     data: DataSettings = DataSettings()
     aggregation: AggregationSettings = AggregationSettings()
+    federation: FederationSettings = FederationSettings()
 
 
 DEMO = RunConfig(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -19,7 +19,7 @@ from engine.aggregation.server_optimizer import server_step
 from engine.aggregation.weighting import RULES, Situation, Weights, samples
 from engine.aggregation_messages import Aggregated, HospitalWeight, JudgingCost, SliceUse, Standing
 from engine.errors import RunError
-from engine.federated.update import Update
+from engine.federated.update import Lost, Update
 from engine.model.adapters import Adapter
 from engine.settings import RunConfig
 
@@ -37,9 +37,9 @@ class Round:
     number: int
     start: Adapter
     updates: Sequence[Update]
-    """Sorted by hospital."""
-    unusable: dict[str, str] = field(default_factory=dict)
-    """Hospitals whose update cannot be used at all, with the reason."""
+    """Those that can be used, sorted by hospital."""
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    """Hospitals without such an update, with the reason."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,8 @@ class Aggregation:
     moments: dict[str, Adapter]
     """The server optimizer's memory."""
     event: Aggregated
+    lost: tuple[Lost, ...] = ()
+    """Voters that gave no usable verdict when they were asked."""
 
 
 class Aggregator:
@@ -73,7 +75,7 @@ class Aggregator:
         gated, counted = self._gate(given)
         situation = Situation(given.number, given.start, counted)
         bench = self._bench(situation)
-        choice = yield from self._choose(situation, [update.hospital for update in given.updates], bench, memory)
+        choice = yield from self._choose(situation, _everyone(given), bench, memory)
         weights, combined = self._combine(situation, choice)
         adapter, moments = server_step(
             self._rules.server_optimizer, self._rules.server_learning_rate, given.start, combined.adapter, moments
@@ -100,24 +102,23 @@ class Aggregator:
         reasons = explain(event)
         event = msgspec.structs.replace(event, reasons=reasons, reason=" ".join(reason.text for reason in reasons[:SHORT]))
         remembered = Memory(evidence=choice.evidence, last=choice.weights, faults=faults)
-        return Aggregation(adapter, weights, remembered, moments, event)
+        return Aggregation(adapter, weights, remembered, moments, event, tuple(bench.lost) if bench else ())
 
     # --- deciding --------------------------------------------------------------------------------------------------------------
 
     def _gate(self, given: Round) -> tuple[dict[str, str], list[Update]]:
         """Who is left out before anything is tried, and why; and the updates that are not."""
-        usable = [update for update in given.updates if update.hospital not in given.unusable]
-        if not usable:
-            names = ", ".join(given.unusable)
+        gated = dict(given.left_out)
+        if not given.updates:
+            names = ", ".join(gated)
             raise RunError(
                 "no hospital returned a usable update.",
                 where=f"round {given.number}: {names}",
                 hint="Lower training.learning_rate.",
             )
-        gated = dict(given.unusable)
         if self._rules.weighting == "agent" and self._judges is not None:
-            gated |= too_long(Situation(given.number, given.start, usable))
-        return gated, [update for update in usable if update.hospital not in gated]
+            gated |= too_long(Situation(given.number, given.start, given.updates))
+        return gated, [update for update in given.updates if update.hospital not in gated]
 
     def _bench(self, situation: Situation) -> Bench | None:
         if self._judges is None or self._rules.weighting not in ("agent", "fedlaw"):
@@ -186,10 +187,7 @@ class Aggregator:
 def _faults(memory: Memory, given: Round, bad: set[str]) -> dict[str, tuple[int, ...]]:
     """Rounds among the last three, this one included, in which each hospital did not count."""
     recent = range(given.number - REMEMBERED_ROUNDS + 1, given.number + 1)
-    faults = {
-        update.hospital: (*memory.faults.get(update.hospital, ()), *((given.number,) if update.hospital in bad else ()))
-        for update in given.updates
-    }
+    faults = {name: (*memory.faults.get(name, ()), *((given.number,) if name in bad else ())) for name in _everyone(given)}
     return {name: kept for name, rounds in faults.items() if (kept := tuple(one for one in rounds if one in recent))}
 
 
@@ -197,19 +195,19 @@ def _standings(
     given: Round, gated: dict[str, str], choice: Choice, weights: Weights, faults: dict[str, tuple[int, ...]]
 ) -> tuple[HospitalWeight, ...]:
     """Every hospital's line of the record."""
-    usable = Situation(given.number, given.start, [update for update in given.updates if update.hospital not in given.unusable])
-    compare = usable.similarity
-    lengths = dict(zip(usable.names, compare.lengths, strict=True))
-    cosines = dict(zip(usable.names, compare.cosines, strict=True))
+    compare = Situation(given.number, given.start, given.updates).similarity
+    sent = {update.hospital: update for update in given.updates}
+    lengths = dict(zip(sent, compare.lengths, strict=True))
+    cosines = dict(zip(sent, compare.cosines, strict=True))
     pairs, total = sum(update.pairs for update in given.updates), sum(weights.values())
 
-    def line(update: Update) -> HospitalWeight:
-        name = update.hospital
+    def line(name: str) -> HospitalWeight:
         standing: Standing = "gated" if name in gated else "suspect" if name in choice.suspects else "counted"
+        own = sent[name].pairs if name in sent else 0
         return HospitalWeight(
             hospital=name,
-            pairs=update.pairs,
-            sample_share=update.pairs / pairs,
+            pairs=own,
+            sample_share=own / pairs,
             weight=weights.get(name, 0.0) / total if total else 0.0,
             standing=standing,
             why=gated.get(name, ""),
@@ -218,7 +216,12 @@ def _standings(
             suspect_rounds=faults.get(name, ()),
         )
 
-    return tuple(line(update) for update in given.updates)
+    return tuple(line(name) for name in _everyone(given))
+
+
+def _everyone(given: Round) -> list[str]:
+    """All hospitals of the round, those without an update too."""
+    return sorted([*(update.hospital for update in given.updates), *given.left_out])
 
 
 def _slices(bench: Bench | None, choice: Choice) -> tuple[SliceUse, ...]:

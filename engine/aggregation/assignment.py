@@ -34,9 +34,13 @@ def assignment(
     )
 
 
-def controls(updates: Sequence[Update]) -> dict[str, Adapter]:
-    """The control variates that the next round's corrections are made of; empty unless hospitals sent gradients."""
-    return {CONTROL + update.hospital: update.gradient for update in updates if update.gradient}
+def controls(updates: Sequence[Update], carried: Mapping[str, Adapter]) -> dict[str, Adapter]:
+    """The control variates that the next round's corrections are made of; empty unless hospitals sent gradients.
+
+    A hospital that was left out of the round keeps the one that is `carried` from before.
+    """
+    kept = {key: control for key, control in carried.items() if key.startswith(CONTROL)}
+    return kept | {CONTROL + update.hospital: update.gradient for update in updates if update.gradient}
 
 
 def _corrections(controls: Mapping[str, Adapter]) -> dict[str, Adapter]:

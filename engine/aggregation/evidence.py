@@ -9,7 +9,8 @@ from statistics import fmean, median
 from typing import Protocol
 
 from engine.aggregation.weighting import Situation
-from engine.federated.update import Assessment, Slice, Verdict
+from engine.federated.checks import unfit_verdict
+from engine.federated.update import Assessment, Lost, Slice, Verdict
 
 TRAINING_WORK = 2
 """Forward passes that a training token costs: one forward, one backward through the frozen base."""
@@ -26,8 +27,8 @@ Verdicts = dict[str, Verdict]
 class Judges(Protocol):
     """Whoever evaluates candidates: a transport to the hospitals, or the coordinator's own public pairs."""
 
-    def assess(self, assessment: Assessment) -> Generator[Verdict | None, None, None]:
-        """Let each voter named in `assessment.tokens` try the candidates."""
+    def assess(self, assessment: Assessment) -> Generator[Verdict | Lost | None, None, None]:
+        """Let each voter named in `assessment.tokens` try the candidates; one that cannot is `Lost`."""
         ...
 
 
@@ -42,6 +43,8 @@ class Bench:
     spent: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0
     pairs: dict[str, dict[Slice, int]] = field(default_factory=dict)
+    lost: list[Lost] = field(default_factory=list)
+    """Voters without a usable verdict; they are not asked again this round."""
 
     def ask(
         self, part: Slice, vectors: Sequence[Sequence[float]], tokens: Mapping[str, float], *, pairs: int, slopes: bool = False
@@ -53,13 +56,17 @@ class Bench:
             vectors=tuple(tuple(vector) for vector in vectors),
             part=part,
             pairs=pairs,
-            tokens={voter: int(limit) for voter, limit in tokens.items()},
+            tokens={voter: int(limit) for voter, limit in tokens.items() if voter not in self._absent},
             slopes=slopes,
         )
         verdicts: Verdicts = {}
-        for verdict in self.judges.assess(assessment):
-            if verdict is None:
+        for item in self.judges.assess(assessment):
+            if item is None:
                 yield None
+                continue
+            verdict = item if isinstance(item, Lost) else unfit_verdict(item, assessment) or item
+            if isinstance(verdict, Lost):
+                self.lost.append(verdict)
                 continue
             work = verdict.tokens * passes(len(vectors), slopes=slopes)
             self.spent[verdict.voter] = self.spent.get(verdict.voter, 0) + work
@@ -68,6 +75,10 @@ class Bench:
             if verdict.pairs:
                 verdicts[verdict.voter] = verdict
         return dict(sorted(verdicts.items()))
+
+    @property
+    def _absent(self) -> set[str]:
+        return {one.hospital for one in self.lost}
 
     def left(self, voter: str) -> float:
         """Work the voter may still do."""

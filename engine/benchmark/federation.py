@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 from engine.aggregation.aggregator import Round
 from engine.aggregation.assignment import assignment, controls
 from engine.aggregation.memory import Memory
 from engine.aggregation_messages import Aggregated
 from engine.benchmark.suite import Measuring, Tick
-from engine.errors import ModelError
+from engine.federated.collect import Collecting, Roster, collect_updates, fingerprints
 from engine.federated.hospital import Hospital
 from engine.federated.transport import InProcess
-from engine.federated.update import Assignment, Update
 from engine.jobs.run import aggregator_for
 from engine.model.adapters import Adapter, AdapterBank
 from engine.protocol import StepDone
@@ -24,7 +23,7 @@ from engine.settings import RunConfig
 class FirstRound:
     """The first round's updates: the same under every weighting, so one training serves all."""
 
-    updates: list[Update] = field(default_factory=list)
+    given: Round | None = None
 
 
 @dataclass(frozen=True)
@@ -38,22 +37,21 @@ class Federated:
 def federate(
     config: RunConfig, bank: AdapterBank, hospitals: Sequence[Hospital], first: FirstRound, item: str
 ) -> Measuring[Federated]:
-    """All rounds. `first` is filled by the first caller and used by the others. Raises RunError when no update is usable."""
+    """All rounds. `first` is filled by the first caller and used by the others. Raises Paused when too few updates are usable."""
     transport = InProcess(list(hospitals))
     aggregator = aggregator_for(config, transport, bank)
     adapter, memory, carried = bank.initial(config.seed), Memory(), dict[str, Adapter]()
-    rounds = config.training.rounds
-    trained = _Steps(item, (rounds - bool(first.updates)) * sum(hospital.steps_per_round for hospital in hospitals))
+    rounds, names = config.training.rounds, [hospital.name for hospital in hospitals]
+    trained = _Steps(item, (rounds - (first.given is not None)) * sum(hospital.steps_per_round for hospital in hospitals))
+    roster = Roster(names, config.federation.needed(len(names)))
     for number in range(1, rounds + 1):
         task = assignment(config, number, adapter, carried, bank.initial)
-        if number > 1 or not first.updates:
-            updates = yield from _collect(transport, task, trained)
-            first.updates = first.updates or updates
-        else:
-            updates = first.updates
-        given = Round(number, task.start, updates, _unusable(bank, updates))
+        given = first.given if number == 1 else None
+        given = given or (yield from _counted(collect_updates(transport, task, roster), trained))
+        first.given = first.given or given
+        roster = replace(roster, fingerprints=fingerprints(given))
         result = yield from aggregator.aggregate(given, memory, carried)
-        adapter, memory, carried = result.adapter, result.memory, result.moments | controls(given.updates)
+        adapter, memory, carried = result.adapter, result.memory, result.moments | controls(given.updates, carried)
     return Federated(adapter, result.event)
 
 
@@ -70,22 +68,12 @@ class _Steps:
         return Tick(self.item, self.done / self.total)
 
 
-def _collect(transport: InProcess, task: Assignment, trained: _Steps) -> Measuring[list[Update]]:
-    updates = []
-    for item in transport.train(task):
-        if isinstance(item, Update):
-            updates.append(item)
-        else:
-            yield trained.tick() if isinstance(item, StepDone) else None
-    return sorted(updates, key=lambda update: update.hospital)
-
-
-def _unusable(bank: AdapterBank, updates: Sequence[Update]) -> dict[str, str]:
-    """Hospitals whose update does not fit the model or is not finite, with the reason."""
-    complaints = {}
-    for update in updates:
+def _counted(work: Collecting, trained: _Steps) -> Measuring[Round]:
+    """The same, told as steps done."""
+    while True:
         try:
-            bank.check(update.adapter, where=update.hospital)
-        except ModelError as error:
-            complaints[update.hospital] = error.message
-    return complaints
+            item = next(work)
+        except StopIteration as end:
+            given: Round = end.value
+            return given
+        yield trained.tick() if isinstance(item, StepDone) else None

@@ -19,6 +19,7 @@ from engine.protocol import (
     AnyEvent,
     Evaluated,
     HospitalInfo,
+    HospitalLost,
     ModelLoaded,
     RoundFinished,
     RunStarted,
@@ -103,6 +104,11 @@ class RunRecord:
     @apply.register
     def _(self, event: UpdateReceived) -> None:
         self.updates[event.round][event.hospital] = event
+
+    @apply.register
+    def _(self, event: HospitalLost) -> None:
+        if event.during == "training":
+            self.updates[event.round].pop(event.hospital, None)
 
     @apply.register
     def _(self, event: Aggregated) -> None:

@@ -118,7 +118,7 @@ def _last_round(subject: Subject) -> _LastRound:
     updates = []
     for name, told in sorted(subject.record.updates[number].items()):
         tensors = load_adapter(adapter_folder(subject.path, name))[1]
-        updates.append(Update(name, tensors, told.pairs, told.steps, told.loss, told.variance, told.tokens, told.seconds))
+        updates.append(Update(name, tensors, told.pairs, told.steps, told.loss, told.variance, told.tokens, told.seconds, number))
     start = assignment(config, number, adapter, carried, bank.initial).start
     return _LastRound(Round(number, start, updates), memory, carried)
 

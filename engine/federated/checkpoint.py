@@ -51,6 +51,10 @@ class RoundState(msgspec.Struct, kw_only=True):
     seconds: float
     """Time in rounds so far, all sessions together."""
     weights: dict[str, float]
+    losses: dict[str, float] = {}
+    """By hospital, the validation loss of this adapter."""
+    fingerprints: dict[str, str] = {}
+    """Of the round's updates, by hospital: a hospital that sends an old one again is noticed."""
     memory: Memory = Memory()
     """What the aggregator carries to the next round."""
     carried_sha256: str = ""

@@ -19,8 +19,8 @@ from engine.aggregation.aggregator import Aggregation, Aggregator, Round
 from engine.aggregation.assignment import assignment, controls
 from engine.aggregation.memory import Memory
 from engine.aggregation.narrator import retell
-from engine.errors import ModelError
 from engine.federated.checkpoint import RoundState, RunFolder, settings_hash
+from engine.federated.collect import Roster, collect_evaluations, collect_updates, fingerprints, told
 from engine.federated.transport import Transport
 from engine.federated.update import Assignment, Evaluation, Update
 from engine.manifest import Manifest
@@ -45,8 +45,10 @@ class Position:
 
     adapter: Adapter
     completed: int = 0
-    macro_loss: float | None = None
-    """Mean over hospitals of the validation loss with this adapter; None when it was never measured."""
+    losses: dict[str, float] = field(default_factory=dict)
+    """By hospital, the validation loss with this adapter; empty when it was never measured."""
+    fingerprints: dict[str, str] = field(default_factory=dict)
+    """Of the last round's updates, by hospital."""
     seconds: float = 0.0
     memory: Memory = field(default_factory=Memory)
     """What the aggregator remembers."""
@@ -81,7 +83,7 @@ class Coordinator:
 
     def rounds(self) -> Rounds:
         """Every round that is still to do. Raises RunError when the disk refuses a checkpoint."""
-        if self.position.macro_loss is None:
+        if not self.position.losses:
             yield from self._evaluate_base()
         for number in range(self.position.completed + 1, self._config.training.rounds + 1):
             yield from self._round(number)
@@ -89,30 +91,32 @@ class Coordinator:
     def _evaluate_base(self) -> Rounds:
         yield RoundStarted(round=0, rounds=self._config.training.rounds)
         same = dict.fromkeys(self._names, self.position.adapter)
-        self.position.macro_loss = yield from self._evaluate(0, same, "base")
+        self.position.losses = yield from self._evaluate(0, same, "base")
 
     def _round(self, number: int) -> Rounds:
         started, rounds, position = time.monotonic(), self._config.training.rounds, self.position
         yield RoundStarted(round=number, rounds=rounds)
         task = assignment(self._config, number, position.adapter, position.carried, self._bank.initial)
         given = yield from self._collect(task)
-        usable = {update.hospital: update.adapter for update in given.updates if update.hospital not in given.unusable}
-        yield from self._evaluate(number, usable, "local")
+        yield from self._evaluate(number, {update.hospital: update.adapter for update in given.updates}, "local")
         result = yield from self._aggregator.aggregate(given, position.memory, position.carried)
+        for lost in result.lost:
+            yield told(lost, number, "judging")
         yield from self._told(result.event)
-        after = yield from self._evaluate(number, dict.fromkeys(self._names, result.adapter), "global")
+        losses = yield from self._evaluate(number, dict.fromkeys(self._names, result.adapter), "global")
         seconds = time.monotonic() - started
-        assert position.macro_loss is not None
-        finished = RoundFinished(round=number, rounds=rounds, before=position.macro_loss, after=after, seconds=seconds)
+        before, after = _means(position.losses, losses)
+        finished = RoundFinished(round=number, rounds=rounds, before=before, after=after, seconds=seconds)
         self.position = Position(
             adapter=result.adapter,
             completed=number,
-            macro_loss=after,
+            losses=losses,
+            fingerprints=fingerprints(given),
             seconds=position.seconds + seconds,
             memory=result.memory,
-            carried=result.moments | controls(given.updates),
+            carried=result.moments | controls(given.updates, position.carried),
         )
-        self._save(usable, result, finished)
+        self._save(given, result, finished)
         yield finished
 
     def _told(self, event: Aggregated) -> Rounds:
@@ -122,53 +126,48 @@ class Coordinator:
         yield event
 
     def _collect(self, task: Assignment) -> Generator[AnyEvent | None, None, Round]:
-        """Every hospital's update; those that do not fit the model or are not finite are set aside with the reason."""
-        updates, unusable = [], {}
-        for item in self._transport.train(task):
-            if not isinstance(item, Update):
-                yield item
-                continue
-            updates.append(item)
+        """Every hospital's update that can be used; its model can be chatted with at once."""
+        work = collect_updates(self._transport, task, self._roster())
+        while True:
             try:
-                self._bank.check(item.adapter, where=f"update of hospital {item.hospital}")
-                self._bank.put(slot(item.hospital), item.adapter)  # so that its model can be chatted with at once
-            except ModelError as error:
-                unusable[item.hospital] = error.message.rstrip(".")
-            yield UpdateReceived(
-                round=task.round,
-                hospital=item.hospital,
-                pairs=item.pairs,
-                steps=item.steps,
-                loss=item.loss,
-                variance=item.variance,
-                bytes=_sent_bytes(item, task),
-                tokens=item.tokens,
-                seconds=item.seconds,
-            )
-        return Round(
-            number=task.round,
-            start=task.start,
-            updates=sorted(updates, key=lambda update: update.hospital),
-            unusable=unusable,
-        )
+                item = next(work)
+            except StopIteration as end:
+                given: Round = end.value
+                return given
+            if isinstance(item, Update):
+                self._bank.put(slot(item.hospital), item.adapter)
+                item = _received(item, task)
+            yield item
 
-    def _evaluate(self, number: int, adapters: Mapping[str, Adapter], stage: Stage) -> Generator[AnyEvent | None, None, float]:
-        """Evaluate everywhere; returns the mean over hospitals."""
-        losses = []
-        for item in self._transport.evaluate(adapters):
-            if not isinstance(item, Evaluation):
-                yield None
-                continue
-            losses.append(item.loss)
-            yield Evaluated(
-                round=number, hospital=item.hospital, stage=stage, loss=item.loss, pairs=item.pairs, tokens=item.tokens
-            )
-        return fmean(losses)
+    def _evaluate(
+        self, number: int, adapters: Mapping[str, Adapter], stage: Stage
+    ) -> Generator[AnyEvent | None, None, dict[str, float]]:
+        """Evaluate everywhere; returns the loss by hospital. Raises Paused when too few answer for all of them."""
+        losses = dict[str, float]()
+        work = collect_evaluations(self._transport, adapters, number)
+        while True:
+            try:
+                item = next(work)
+            except StopIteration as end:
+                if stage != "local":
+                    self._roster().require(number, end.value)
+                return dict(sorted(losses.items()))
+            if isinstance(item, Evaluation):
+                losses[item.hospital] = item.loss
+                yield Evaluated(
+                    round=number, hospital=item.hospital, stage=stage, loss=item.loss, pairs=item.pairs, tokens=item.tokens
+                )
+            else:
+                yield item
 
-    def _save(self, usable: Mapping[str, Adapter], result: Aggregation, finished: RoundFinished) -> None:
+    def _roster(self) -> Roster:
+        names = self._names
+        return Roster(names, self._config.federation.needed(len(names)), self.position.fingerprints)
+
+    def _save(self, given: Round, result: Aggregation, finished: RoundFinished) -> None:
         position = self.position
-        for hospital, adapter in usable.items():
-            self._bank.save(adapter, self._folder.adapter_folder(hospital))
+        for update in given.updates:
+            self._bank.save(update.adapter, self._folder.adapter_folder(update.hospital))
         self._bank.save(position.adapter, self._folder.adapter_folder(GLOBAL))
         self._bank.put(slot(GLOBAL), position.adapter)
         state = RoundState(
@@ -178,11 +177,35 @@ class Coordinator:
             finished=finished,
             seconds=position.seconds,
             weights=result.weights,
+            losses=position.losses,
+            fingerprints=position.fingerprints,
             memory=position.memory,
         )
         self._folder.save_round(position.adapter, state, position.carried)
         self._manifest.completed = position.completed
         self._folder.write_manifest(self._manifest)
+
+
+def _means(before: Mapping[str, float], after: Mapping[str, float]) -> tuple[float, float]:
+    """Mean loss over the hospitals that were asked both times, so that nobody's absence looks like progress."""
+    both = [name for name in after if name in before]
+    if not both:
+        return fmean(before.values()), fmean(after.values())
+    return fmean(before[name] for name in both), fmean(after[name] for name in both)
+
+
+def _received(update: Update, task: Assignment) -> UpdateReceived:
+    return UpdateReceived(
+        round=task.round,
+        hospital=update.hospital,
+        pairs=update.pairs,
+        steps=update.steps,
+        loss=update.loss,
+        variance=update.variance,
+        bytes=_sent_bytes(update, task),
+        tokens=update.tokens,
+        seconds=update.seconds,
+    )
 
 
 def _sent_bytes(update: Update, task: Assignment) -> int:

@@ -21,10 +21,9 @@ from engine.aggregation.candidates import Stack, Tally
 from engine.data.batches import Batch, by_length, collate, length_bucketed
 from engine.data.pairs import TEST, TRAIN, VALIDATION, Pair
 from engine.data.partition import read_partition
-from engine.errors import RunError
 from engine.federated.local import LocalSteps, truncated
 from engine.federated.slices import draw, pools
-from engine.federated.update import Assessment, Assignment, Evaluation, Update, Verdict
+from engine.federated.update import Assessment, Assignment, Diverged, Evaluation, Update, Verdict
 from engine.model.adapters import TRAINING, Adapter, AdapterBank
 from engine.model.loss import answer_nll
 from engine.model.template import Example, encode_pair
@@ -125,6 +124,7 @@ class Hospital:
             variance=statistics.pvariance(losses),
             tokens=tokens,
             seconds=busy,
+            round=number,
             gradient=local.mean_gradient(),
         )
 
@@ -180,9 +180,7 @@ class Hospital:
             loss.backward()  # type: ignore[no-untyped-call]
         value = float(loss.detach())
         if not math.isfinite(value):
-            raise RunError(
-                "the training loss is no longer a number.", where=f"hospital {self.name}", hint="Lower training.learning_rate."
-            )
+            raise Diverged
         return value
 
     def _batches(self, first: int) -> Generator[Batch, None, None]:

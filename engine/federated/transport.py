@@ -2,44 +2,60 @@
 
 from __future__ import annotations
 
+import sys
+import time
+import traceback
 from collections.abc import Generator, Mapping
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from engine.federated.hospital import Hospital
-from engine.federated.update import Assessment, Assignment, Evaluation, Update, Verdict
+from engine.federated.update import Assessment, Assignment, Evaluation, Lost, Update, Verdict, lost_by
 from engine.model.adapters import Adapter
 from engine.protocol import AnyEvent, HospitalInfo
 
-Training = Generator[AnyEvent | Update | None, None, None]
-Evaluating = Generator[Evaluation | None, None, None]
-Assessing = Generator[Verdict | None, None, None]
+Training = Generator[AnyEvent | Update | Lost | None, None, None]
+Evaluating = Generator[Evaluation | Lost | None, None, None]
+Assessing = Generator[Verdict | Lost | None, None, None]
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 class Transport(Protocol):
-    """Hospitals, wherever they are. Results are yielded as they come; None means one micro-step was done."""
+    """Hospitals, wherever they are. Results are yielded as they come; None means one micro-step was done.
+
+    A hospital that fails, misses the deadline or cannot be reached is yielded as `Lost` in place of its result, and asked again
+    the next time. Nothing that goes wrong at a hospital is raised. What a hospital sends is passed on as it is: whoever receives
+    it checks it (`engine.federated.checks`).
+    """
 
     def hospitals(self) -> tuple[HospitalInfo, ...]:
         """Who takes part, sorted by name."""
         ...
 
     def train(self, assignment: Assignment) -> Training:
-        """Let every hospital train one round; yields its events and, when done, its Update."""
+        """Let every hospital train one round; yields its events and, when done, its Update, or that it is Lost."""
         ...
 
     def evaluate(self, adapters: Mapping[str, Adapter]) -> Evaluating:
-        """Let each named hospital evaluate the adapter given for it; yields Evaluations."""
+        """Let each named hospital evaluate the adapter given for it; yields an Evaluation or a Lost for each."""
         ...
 
     def assess(self, assessment: Assessment) -> Assessing:
-        """Let each hospital named in `assessment.tokens` try the candidates; yields Verdicts."""
+        """Let each hospital named in `assessment.tokens` try the candidates; yields a Verdict or a Lost for each."""
         ...
 
 
 class InProcess:
-    """All hospitals in this process, one after the other on one base model."""
+    """All hospitals in this process, one after the other on one base model.
 
-    def __init__(self, hospitals: list[Hospital]) -> None:
+    Args:
+        deadline_s: seconds of its own work after which a hospital is late, looked at after each micro-step; 0 is no limit.
+    """
+
+    def __init__(self, hospitals: list[Hospital], deadline_s: float = 0.0) -> None:
         self._hospitals = {hospital.name: hospital for hospital in sorted(hospitals, key=lambda one: one.name)}
+        self._deadline_s = deadline_s
 
     def hospitals(self) -> tuple[HospitalInfo, ...]:
         """Who takes part, sorted by name."""
@@ -47,18 +63,34 @@ class InProcess:
 
     def train(self, assignment: Assignment) -> Training:
         """Train hospital after hospital."""
-        for hospital in self._hospitals.values():
-            update = yield from hospital.train(assignment)
-            yield update
+        for name, hospital in self._hospitals.items():
+            yield (yield from self._contained(name, hospital.train(assignment)))
 
     def evaluate(self, adapters: Mapping[str, Adapter]) -> Evaluating:
         """Evaluate hospital after hospital."""
         for name in sorted(adapters):
-            evaluation = yield from self._hospitals[name].evaluate(adapters[name])
-            yield evaluation
+            yield (yield from self._contained(name, self._hospitals[name].evaluate(adapters[name])))
 
     def assess(self, assessment: Assessment) -> Assessing:
         """Ask hospital after hospital."""
         for name in sorted(assessment.tokens):
-            verdict = yield from self._hospitals[name].assess(assessment)
-            yield verdict
+            yield (yield from self._contained(name, self._hospitals[name].assess(assessment)))
+
+    def _contained(self, name: str, work: Generator[Item, None, Result]) -> Generator[Item, None, Result | Lost]:
+        """The work's result; whatever ends it otherwise ends it for this hospital alone. Its details go to the log."""
+        busy = 0.0
+        while True:
+            started = time.monotonic()
+            try:
+                item = next(work)
+            except StopIteration as end:
+                result: Result = end.value
+                return result
+            except Exception as error:
+                traceback.print_exception(error, file=sys.stderr)
+                return lost_by(name, error)
+            busy += time.monotonic() - started
+            if 0 < self._deadline_s < busy:
+                work.close()
+                return Lost(name, "late", f"it was not done after {self._deadline_s:g} s of work")
+            yield item

@@ -1,4 +1,7 @@
-"""What travels between the coordinator and a hospital: an assignment down, an update back; an assessment down, a verdict back."""
+"""What travels between the coordinator and a hospital: an assignment down, an update back; an assessment down, a verdict back.
+
+A hospital that cannot answer is `Lost`: the coordinator is told which kind of fault it was, never what the hospital was doing.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from engine.errors import DataError
 from engine.model.adapters import Adapter
+from engine.protocol import Fault
 
 Slice = Literal["screen", "test", "all"]
+MAX_TYPE_NAME = 60
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,8 @@ class Update:
     """Tokens computed, padding included."""
     seconds: float
     """Time in training, without what was given to other jobs."""
+    round: int
+    """The round it was trained for."""
     gradient: Adapter = field(default_factory=dict)
     """Mean gradient over the round's steps, for scaffold; else empty."""
 
@@ -97,3 +105,40 @@ class Verdict:
     tokens: int
     """Tokens of these pairs, prompts and padding included."""
     seconds: float
+
+
+@dataclass(frozen=True)
+class Lost:
+    """A hospital that gave no usable answer, in place of its update, evaluation or verdict."""
+
+    hospital: str
+    kind: Fault
+    reason: str
+    """One sentence part, from a closed list: no text of an exception, which could hold a record's text."""
+
+
+class Diverged(ArithmeticError):
+    """A hospital's training loss is no longer a number."""
+
+
+ACCELERATOR_ERRORS = ("OutOfMemoryError", "AcceleratorError")
+MEANINGS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
+    ((Diverged,), "its training loss is no longer a number: training.learning_rate is too high for it"),
+    ((DataError, UnicodeError), "its data cannot be read"),
+    ((MemoryError,), "it ran out of memory"),
+    ((ConnectionError, TimeoutError), "its connection broke"),
+    ((OSError,), "a file of it cannot be read"),
+)
+
+
+def lost_by(hospital: str, error: Exception) -> Lost:
+    """A hospital whose work was ended by an exception: only the exception's type leaves it, and what its type stands for."""
+    name = type(error).__name__
+    plain = name if name.isascii() and name.isidentifier() and len(name) <= MAX_TYPE_NAME else "exception"
+    return Lost(hospital, "raised", f"{_meaning(error)} ({plain})")
+
+
+def _meaning(error: Exception) -> str:
+    if type(error).__name__ in ACCELERATOR_ERRORS:
+        return "its accelerator ran out of memory or failed"
+    return next((meaning for types, meaning in MEANINGS if isinstance(error, types)), "an unexpected error ended its work")

@@ -11,19 +11,21 @@ from engine.aggregation.aggregator import Aggregator
 from engine.data.partition import list_hospitals
 from engine.errors import RunError
 from engine.federated.checkpoint import Checkpoint, EventLog, RunFolder, settings_hash
+from engine.federated.collect import Paused
 from engine.federated.coordinator import Coordinator, Position
 from engine.federated.hospital import Hospital
 from engine.federated.transport import InProcess, Transport
 from engine.jobs.context import Engine
 from engine.jobs.model import ensure_bank
+from engine.jobs.reach import Reach, reach
 from engine.manifest import Manifest, read_manifest
 from engine.model.adapters import AdapterBank
 from engine.privacy.ledger import Ledger, Ledgered
 from engine.protocol import (
     DROPPABLE,
     RECORDED,
+    Ending,
     ModelLoaded,
-    Outcome,
     Progress,
     ResumeRun,
     RoundFinished,
@@ -77,18 +79,23 @@ class _Session:
 
     folder: RunFolder
     manifest: Manifest
-    hospitals: list[Hospital]
+    hospitals: Reach
     position: Position
     checkpoint: Checkpoint | None
 
 
 def _session(engine: Engine, job: str, session: _Session) -> Job:
+    """Reach the hospitals, and let go of them whatever happens."""
+    try:
+        transport = yield from session.hospitals.open(engine, job, session.manifest)
+        yield from _rounds(engine, Ledgered(transport), session)
+    finally:
+        session.hospitals.close()
+
+
+def _rounds(engine: Engine, transport: Ledgered, session: _Session) -> Job:
     """Rounds, every event of them recorded before it is stated; RunFinished is the last."""
     assert engine.bank is not None and engine.loaded is not None
-    yield Progress(job=job, what="reading the pairs", done=0, total=0)
-    for hospital in session.hospitals:
-        hospital.attach(engine.bank)
-    transport = Ledgered(InProcess(session.hospitals))
     aggregator = aggregator_for(session.manifest.config, transport, engine.bank)
     coordinator = Coordinator(transport, engine.bank, session.folder, session.manifest, session.position, aggregator)
     log = EventLog(session.folder.path / "events.jsonl")
@@ -99,6 +106,9 @@ def _session(engine: Engine, job: str, session: _Session) -> Job:
         yield from _recorded(log, _events(coordinator, transport.ledger, session.manifest, engine.loaded))
     except Cancelled:
         yield _finish(log, coordinator, session, "cancelled")
+        raise
+    except Paused:
+        yield _finish(log, coordinator, session, "paused")
         raise
     except Exception:
         yield _finish(log, coordinator, session, "failed")
@@ -144,7 +154,7 @@ def _recorded(log: EventLog, events: Job) -> Job:
         yield event
 
 
-def _finish(log: EventLog, coordinator: Coordinator, session: _Session, outcome: Outcome) -> RunFinished:
+def _finish(log: EventLog, coordinator: Coordinator, session: _Session, outcome: Ending) -> RunFinished:
     """Note the outcome in manifest and log. What a full disk refuses was reported already; the run stays resumable."""
     finished = RunFinished(
         run=session.manifest.run,
@@ -161,21 +171,19 @@ def _finish(log: EventLog, coordinator: Coordinator, session: _Session, outcome:
     return finished
 
 
-def _hospitals(engine: Engine, run: str, config: RunConfig) -> list[Hospital]:
-    """Read every partition, before the model is loaded: bad data shows at once."""
+def _hospitals(engine: Engine, run: str, config: RunConfig) -> Reach:
+    """Where the run's hospitals are, before the model is loaded: what is wrong with them shows at once."""
     if engine.live_run:
         raise RunError(f"run {engine.live_run} is in progress.", where=run, hint="Stop it first.")
-    folder = locations.data_folder(config.data.folder)
-    names = config.data.hospitals or list_hospitals(folder)
-    return [Hospital(name, folder, config) for name in sorted(names)]
+    return reach(config)
 
 
-def _new_manifest(engine: Engine, run: str, config: RunConfig, hospitals: list[Hospital]) -> Manifest:
+def _new_manifest(engine: Engine, run: str, config: RunConfig, hospitals: Reach) -> Manifest:
     assert engine.loaded is not None
     return Manifest(
         run=run,
         config=config,
-        hospitals=tuple(hospital.name for hospital in hospitals),
+        hospitals=hospitals.names,
         created=time.time(),
         rounds=config.training.rounds,
         model_digest=engine.loaded.digest,
@@ -183,14 +191,13 @@ def _new_manifest(engine: Engine, run: str, config: RunConfig, hospitals: list[H
     )
 
 
-def _check_same(engine: Engine, manifest: Manifest, hospitals: list[Hospital]) -> None:
+def _check_same(engine: Engine, manifest: Manifest, hospitals: Reach) -> None:
     """Refuse to go on with another model, precision or set of hospitals: the rounds would not belong together."""
     assert engine.loaded is not None
-    names = ", ".join(hospital.name for hospital in hospitals)
     for what, then, now in (
         ("base model", manifest.model_digest, engine.loaded.digest),
         ("quantization", manifest.quantization, engine.loaded.quantization),
-        ("hospitals", ", ".join(manifest.hospitals), names),
+        ("hospitals", ", ".join(manifest.hospitals), ", ".join(hospitals.names)),
     ):
         if then != now:
             raise RunError(f"it was begun with {what} {then}, now it is {now}.", where=manifest.run, hint="Start a new run.")
@@ -206,5 +213,11 @@ def _position(bank: AdapterBank, manifest: Manifest, checkpoint: Checkpoint | No
         )
     bank.check(checkpoint.adapter, where=where)
     return Position(
-        checkpoint.adapter, state.round, state.finished.after, state.seconds, memory=state.memory, carried=checkpoint.carried
+        checkpoint.adapter,
+        state.round,
+        state.losses,
+        state.fingerprints,
+        state.seconds,
+        memory=state.memory,
+        carried=checkpoint.carried,
     )

@@ -16,7 +16,7 @@ from engine.errors import RunError
 from engine.federated.checkpoint import RoundState, adapter_folder, read_round
 from engine.federated.hospital import Hospital
 from engine.federated.transport import InProcess
-from engine.federated.update import Assessment, Verdict
+from engine.federated.update import Assessment, Lost, Verdict
 from engine.jobs.context import Engine
 from engine.jobs.model import ensure_bank
 from engine.manifest import Manifest, read_manifest
@@ -74,8 +74,8 @@ def _newest(path: Path, manifest: Manifest, bank: AdapterBank, command: WhatIf) 
     state = read_round(rounds / f"{manifest.completed:03d}").state
     before = manifest.completed - 1
     start = read_round(rounds / f"{before:03d}").adapter if before else bank.initial(manifest.config.seed)
-    folders = {name: adapter_folder(path, name) for name in manifest.hospitals}
-    updates = {name: load_adapter(folder)[1] for name, folder in folders.items() if folder.is_dir()}
+    folders = {name: adapter_folder(path, name) for name in state.fingerprints}
+    updates = {name: load_adapter(folder)[1] for name, folder in folders.items()}
     return _Newest(state, start, updates)
 
 
@@ -103,6 +103,8 @@ def _ask(
         if item is None:
             yield None
             continue
+        if isinstance(item, Lost):
+            raise RunError(f"{item.hospital} could not try them: {item.reason}.", where=command.run, hint="Ask again.")
         verdicts.append(item)
         what = f"trying other weights at {item.voter}"
         yield Progress(job=command.job, what=what, done=len(verdicts), total=len(hospitals))

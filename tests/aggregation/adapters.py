@@ -36,7 +36,7 @@ def product(one: Adapter) -> Tensor:
 
 def update(hospital: str, tensors: Adapter, pairs: int = 10, loss: float = 2.0, variance: float = 0.1) -> Update:
     """An update of a hospital."""
-    return Update(hospital, tensors, pairs, steps=4, loss=loss, variance=variance, tokens=1000, seconds=1.0)
+    return Update(hospital, tensors, pairs, steps=4, loss=loss, variance=variance, tokens=1000, seconds=1.0, round=1)
 
 
 def situation(*updates: Update, start: Adapter | None = None, number: int = 1) -> Situation:

@@ -249,7 +249,7 @@ def test_every_sentence_can_be_told_again_from_the_recorded_event() -> None:
 
 def test_an_update_that_is_not_finite_is_left_out_by_every_rule() -> None:
     given = updates()
-    broken = Round(1, zero(), given, unusable={"B": "holds NaN or infinity"})
+    broken = Round(1, zero(), [one for one in given if one.hospital != "B"], {"B": "holds NaN or infinity"})
 
     work = Aggregator(config(weighting="samples"), Voters({})).aggregate(broken, Memory(), {})
     with pytest.raises(StopIteration) as end:

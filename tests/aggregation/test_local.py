@@ -86,7 +86,7 @@ def test_scaffold_sends_its_mean_gradient_and_is_corrected_by_the_others(bank: A
     alone = train(bank, config, Assignment(1, start))
     other = {name: torch.ones_like(tensor) for name, tensor in alone.gradient.items()}
 
-    task = assignment(config, 1, start, controls([alone]) | {CONTROL + "C": other}, bank.initial)
+    task = assignment(config, 1, start, controls([alone], {CONTROL + "C": other}), bank.initial)
     corrected = train(bank, config, task)
 
     name = next(iter(start))
