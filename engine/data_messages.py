@@ -14,7 +14,7 @@ from engine.messages import Command, Event
 Strategy = Literal["natural", "dirichlet", "iid", "quantity"]
 REFERENCE_SIZES = {"A": 4520, "B": 2521, "C": 2959}
 """Pairs per hospital of the reference configuration, out of MedQuAD."""
-LENGTH_BIN = 20
+LENGTH_BIN = 5
 """Words per bar of a length histogram."""
 
 
@@ -197,7 +197,7 @@ class PartitionDescribed(Event, frozen=True, kw_only=True):
     tokens: int = 0
     """Tokens in questions and answers, by the bundled model's tokenizer; 0 until that model has been prepared once."""
     answer_lengths: tuple[int, ...] = ()
-    """Answers of 0-19 words, 20-39 words and so on (`LENGTH_BIN`); the last bin holds all longer ones."""
+    """Answers of 0-4 words, 5-9 words and so on (`LENGTH_BIN`); the last bin holds all longer ones."""
     source: str = ""
     licence: str = ""
 

@@ -21,7 +21,7 @@ from engine.protocol import LENGTH_BIN, PairExample, PartitionDescribed
 PREFIX = store.PREFIX
 SUFFIX = ".jsonl"
 TOP_TOPICS = 12
-LENGTH_BINS = 50
+LENGTH_BINS = 200
 
 
 def list_hospitals(folder: Path) -> tuple[str, ...]:

@@ -123,5 +123,6 @@ def test_a_description_counts_splits_topics_and_lengths(tmp_path: Path) -> None:
 
     assert (described.train, described.validation, described.test) == (2, 1, 0)
     assert described.topics == 2  # "one" and "One" are the same topic
-    assert described.answer_lengths == (2, 0, 1)  # under 20, under 40, under 60 words
+    assert len(described.answer_lengths) == 10 and described.answer_lengths[-1] == 1  # 45 to 49 words
+    assert sum(described.answer_lengths) == 3
     assert [example.question for example in described.examples] == ["Why?"]

@@ -10,6 +10,7 @@ from engine.protocol import (
     AnyEvent,
     EngineReady,
     Evaluated,
+    Guarded,
     HospitalInfo,
     HospitalWeight,
     ModelLoaded,
@@ -68,7 +69,7 @@ def partition(hospital: str, job: str = "data-1", *, text: str = "What does a ra
         top_topics={text: 6, "kidney stones": 5, "asthma": 4, "epilepsy": 4},
         examples=(example,) * 3,
         tokens=train * 130,
-        answer_lengths=(4, 9, train // 3, train // 2, train // 6, 6, 2),
+        answer_lengths=(0, 0, 0, 1, 2, 4, train // 16, train // 9, train // 6, train // 5, train // 6, train // 9, train // 16, 4, 2, 1),
     )
 
 
@@ -128,6 +129,21 @@ def _training(round: int, info: HospitalInfo) -> Iterator[AnyEvent]:
 
 def _loss(hospital: str, round: int) -> float:
     return BASE.get(hospital, 2.9) - 0.35 * (1 - 0.5**round)
+
+
+def emergency(job: str, message: str = "Call the emergency number now.") -> Guarded:
+    """What the guardrails say to a question that tells of a collapse."""
+    return Guarded(
+        job=job,
+        layer="triage",
+        rule="collapse",
+        title="Collapse",
+        reason="Every minute counts.",
+        source="ERC Guidelines 2021",
+        action="answered",
+        message=message,
+        matched="collapsed",
+    )
 
 
 def stamped(events: Iterator[AnyEvent] | list[AnyEvent], *, seconds: float = 2.0) -> list[Stamped]:
