@@ -69,7 +69,7 @@ def partition(hospital: str, job: str = "data-1", *, text: str = "What does a ra
         top_topics={text: 6, "kidney stones": 5, "asthma": 4, "epilepsy": 4},
         examples=(example,) * 3,
         tokens=train * 130,
-        answer_lengths=(0, 0, 0, 1, 2, 4, train // 16, train // 9, train // 6, train // 5, train // 6, train // 9, train // 16, 4, 2, 1),
+        answer_lengths=(0, 0, 0, 1, 2, 4, *(train // part for part in (16, 9, 6, 5, 6, 9, 16)), 4, 2, 1),
     )
 
 
