@@ -67,6 +67,12 @@ def export_snapshot(state: RunState, folder: Path, screen_svg: str = "") -> Path
         raise disk_error(parent, error) from None
 
 
+def list_exports(parent: Path) -> list[tuple[Path, str, float]]:
+    """Every snapshot of every run below `parent`: its folder, the run's name, when it was written (Unix time)."""
+    files = parent.glob("*/snapshots/*/snapshot.json")
+    return [(file.parent, file.parents[2].name, file.stat().st_mtime) for file in files]
+
+
 def measurements(state: RunState) -> Iterator[Measurement]:
     """Every number of the run, by round and hospital."""
     macro = state.macro_series()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import singledispatchmethod
 
+from engine.benchmark.record import RunRecord
 from engine.protocol import (
     Aggregated,
     AnyEvent,
@@ -76,11 +77,14 @@ class RunState:
     last_time: float = 0.0
     last_seq: int = 0
     """Number of the newest event taken in."""
+    record: RunRecord = field(default_factory=RunRecord)
+    """The same events as a benchmark reads them."""
 
     def apply(self, stamped: Stamped) -> None:
         """Take one event in. Events that do not concern a run change nothing."""
         self.last_time, self.last_seq = stamped.time, stamped.seq
         self._apply(stamped.event, stamped.time)
+        self.record.apply(stamped.event)
         text = sentence(stamped.event)
         if text:
             self.feed.append(FeedLine(time=stamped.time, text=text))

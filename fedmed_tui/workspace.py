@@ -32,6 +32,7 @@ from engine.protocol import (
 )
 from engine.settings import AggregationSettings, RunConfig, preset
 from fedmed_tui import runs
+from fedmed_tui.benchmark_desk import BenchmarkDesk
 from fedmed_tui.conversation import Conversation, Conversations, Exchange
 from fedmed_tui.datadesk import DataDesk
 from fedmed_tui.engine_client import EngineClient, EngineExit
@@ -39,7 +40,7 @@ from fedmed_tui.engine_status import EngineStatus
 from fedmed_tui.state import RunState
 from fedmed_tui.what_if import WhatIfDesk
 
-Activity = Literal["starting", "ready", "loading", "training", "stopping", "answering", "ended"]
+Activity = Literal["starting", "ready", "loading", "training", "stopping", "answering", "measuring", "ended"]
 ENGINE_ARGV = (sys.executable, "-m", "engine")
 
 
@@ -70,6 +71,7 @@ class Workspace:
         self.conversations = Conversations()
         self.desk = DataDesk(lambda: self._engine, self._new_job, lambda: self.on_change())  # noqa: PLW0108 (it is set later)
         self.what_if = WhatIfDesk(lambda: self._engine, self._new_job, lambda: self.on_change())  # noqa: PLW0108 (it is set later)
+        self.benchmarks = BenchmarkDesk(lambda: self._engine, self._new_job, lambda: self.on_change())  # noqa: PLW0108
         self.stopping = False
         self.preparing = False
         """A run was asked for and has not begun."""
@@ -108,7 +110,8 @@ class Workspace:
             return "loading"
         if self.run_job:
             return "training"
-        return "answering" if self.chat_job else "ready"
+        measuring = self.benchmarks.going is not None
+        return "answering" if self.chat_job else "measuring" if measuring else "ready"
 
     @property
     def resumable(self) -> bool:
@@ -271,6 +274,7 @@ class Workspace:
         self._handle(stamped.event)
         self.desk.take(stamped.event)
         self.what_if.take(stamped.event)
+        self.benchmarks.take(stamped.event)
         self.on_change()
 
     def _engine_ended(self, ended: EngineExit) -> None:
@@ -280,6 +284,7 @@ class Workspace:
         self.run_job = self.data_job = self.chat_job = ""
         self.desk.engine_ended()
         self.what_if.engine_ended()
+        self.benchmarks.engine_ended()
         self.conversations.close_all("The engine ended before the answer was complete.")
         self.on_change()
 
@@ -310,7 +315,7 @@ class Workspace:
             return
         if event.job == self.data_job:
             self.data_failure = sentence
-        elif event.job != self.what_if.job and not self.desk.awaits(event.job):
+        elif event.job not in (self.what_if.job, self.benchmarks.job) and not self.desk.awaits(event.job):
             self.on_failure(event)
 
     @_handle.register

@@ -26,6 +26,8 @@ SUITES: dict[Suite, str] = {
     "speed": "Training speed against the processor's matrix products",
 }
 """Every suite with its title, in the order in which they run."""
+QUICK: tuple[Suite, ...] = ("efficiency", "learning", "aggregation", "privacy", "speed")
+"""Suites that need no model: the run's records answer them."""
 
 
 class Spread(Struct, frozen=True, kw_only=True):

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from engine.benchmark import crossed, efficiency, guarded, inference, knowledge, learning, speed, weightings
 from engine.benchmark.environment import environment
-from engine.benchmark.results import SUITES, BenchmarkResults, Suite
+from engine.benchmark.results import QUICK, SUITES, BenchmarkResults, Suite
 from engine.benchmark.saved import command_line, completed, with_earlier
 from engine.benchmark.suite import Item, Subject, Tick, open_subject
 from engine.benchmark.write import write
@@ -40,8 +40,6 @@ MODULES: dict[Suite, Any] = {
     "safety": guarded,
     "speed": speed,
 }
-QUICK: tuple[Suite, ...] = ("efficiency", "learning", "aggregation", "privacy", "speed")
-"""Suites that need no model: the run's records answer them."""
 ENOUGH = 0.02
 """Share of the work after which the rest can be estimated."""
 

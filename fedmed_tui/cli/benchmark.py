@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from engine.benchmark import saved
-from engine.benchmark.compare import Difference, compare
+from engine.benchmark.compare import compare
 from engine.benchmark.report import markdown
 from engine.benchmark.results import SUITES, BenchmarkResults, Suite
 from engine.errors import FedMedError, RunError, SettingsError
@@ -29,13 +29,13 @@ from fedmed_tui.cli import DONE, FAILED
 from fedmed_tui.cli.benchmark_output import BenchmarkOutput
 from fedmed_tui.cli.output import print_json, printable
 from fedmed_tui.cli.session import run_job
+from fedmed_tui.differences import MARKS, change, figure
 from fedmed_tui.units import duration
 
 JOB = "benchmark"
 SCREEN = "screen.svg"
 SCREEN_WIDTH = 110
 PLAIN = RunBenchmark(job=JOB, run="")
-MARKS = {"better": "▲ better", "worse": "▼ worse", "same": "= same", "changed": "· changed", "new": "+ new", "gone": "− gone"}
 
 benchmark_app = typer.Typer(invoke_without_command=True, rich_markup_mode=None, help="Measure a run and write it down.")
 
@@ -125,7 +125,7 @@ def diff(
             metric = one.metric
             mark = f"{MARKS[one.verdict]}{' ✘' if one.regressed(tolerance / 100) else ''}"
             name = f"{metric.suite}: {metric.name.replace('_', ' ')}"
-            _row(table, name, metric.subject, _value(one, "before"), _value(one, "after"), _change(one), mark)
+            _row(table, name, metric.subject, figure(one.before), figure(one.after), change(one), mark)
     _console().print(table)
     regressed = [one for one in found if one.regressed(tolerance / 100)]
     same = sum(one.verdict == "same" for one in found)
@@ -187,13 +187,3 @@ def _row(table: Table, *cells: str) -> None:
 
 def _console() -> Console:
     return Console(width=None if sys.stdout.isatty() else 200, highlight=False)
-
-
-def _value(one: Difference, side: str) -> str:
-    metric = one.before if side == "before" else one.after
-    return "–" if metric is None else f"{metric.value:,.4g} {metric.unit}"
-
-
-def _change(one: Difference) -> str:
-    change = one.change
-    return "–" if change is None else f"{'−' if change < 0 else '+'}{abs(change):.1%}"

@@ -63,6 +63,11 @@ class SeriesChart(Vertical):
     def series(self, run: RunState) -> list[Series]:
         """The lines to draw."""
 
+    @property
+    def last_round(self) -> int:
+        """Where the x axis ends."""
+        return self.workspace.run.total_rounds
+
     def draw(self) -> None:
         """Bring the chart up to date."""
         if not self.is_mounted:
@@ -113,7 +118,7 @@ class SeriesChart(Vertical):
             if len(rounds) <= MARKED_POINTS:
                 plt.scatter(rounds, values, marker=one.mark, color=one.rgb)
         if series:
-            _set_axes(plt, series, self.workspace.run.total_rounds, self.DECIMALS)
+            _set_axes(plt, series, self.last_round, self.DECIMALS)
         widget.refresh()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from textual.content import Content
 from textual.style import Style
 
+from fedmed_tui.benchmarking import Benchmarking
 from fedmed_tui.units import duration, size
 from fedmed_tui.widgets.figure import Figure
 from fedmed_tui.widgets.text import one_line, safe
@@ -20,6 +21,7 @@ MARKS: dict[Activity, str] = {
     "training": "●",
     "stopping": "◌",
     "answering": "●",
+    "measuring": "●",
     "ended": "✖",
 }
 WORDS: dict[Activity, str] = {"loading": "loading the model", "ended": "engine ended", "starting": "starting the engine"}
@@ -80,12 +82,23 @@ def _detail(workspace: Workspace) -> str:
     if workspace.activity == "ready" and task is not None:
         share = f" {task.progress.done / task.progress.total:.0%}" if task.progress and task.progress.total else ""
         return f"{one_line(task.title, 40).plain}{share}"
+    going = workspace.benchmarks.going
+    if workspace.activity == "measuring" and going is not None:
+        return in_short(going)
     run = workspace.live
     if workspace.activity != "training" or run.current is None:
         return ""
     left = run.seconds_left(workspace.clock())
     time_left = f" · {duration(left)} left" if left is not None else ""
     return f"round {run.current.number} of {run.total_rounds}{time_left}"
+
+
+def in_short(going: Benchmarking) -> str:
+    """How far a benchmark has come: `43% · 6 min 10 s left`."""
+    if going.progress is None:
+        return ""
+    left = f" · {duration(going.seconds_left)} left" if going.seconds_left is not None else ""
+    return f"{going.progress.overall:.0%}{left}"
 
 
 def _facts(workspace: Workspace, width: int) -> str:

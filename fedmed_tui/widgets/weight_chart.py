@@ -46,7 +46,7 @@ class WeightChart(SeriesChart):
         plt.yaxes(True, False)
         if series:
             rounds = sorted({at for one in series for at in one.points})
-            first, last = rounds[0], max(rounds[-1], min(self.workspace.run.total_rounds, rounds[0] + SHOWN - 1))
+            first, last = rounds[0], max(rounds[-1], min(self.last_round, rounds[0] + SHOWN - 1))
             _axes(plt, first, last)
             cells = self.size.width / (last - first + 1) * BAR
             for at in rounds:

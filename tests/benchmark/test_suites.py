@@ -10,9 +10,9 @@ import pytest
 
 from engine import locations
 from engine.benchmark import saved
-from engine.benchmark.results import SUITES, BenchmarkResults
+from engine.benchmark.results import QUICK, SUITES, BenchmarkResults
 from engine.errors import ModelError, RunError, SettingsError
-from engine.jobs.benchmark import QUICK, benchmark
+from engine.jobs.benchmark import benchmark
 from engine.jobs.context import Engine
 from engine.jobs.model import ensure_bank
 from engine.protocol import (

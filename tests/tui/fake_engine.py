@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 
 import script
+import script_benchmark
 import script_data
 
 from engine.protocol import (
@@ -30,6 +31,7 @@ from engine.protocol import (
     Progress,
     Resources,
     ResumeRun,
+    RunBenchmark,
     RunFinished,
     Shutdown,
     Stamped,
@@ -83,6 +85,8 @@ class FakeEngine:
                 self._jobs[command.job] = self._training(command.job, command.run, command.config, 0)
             case ResumeRun():
                 self._jobs[command.job] = self._training(command.job, command.run, DEMO, 1)
+            case RunBenchmark():
+                self._jobs[command.job] = script_benchmark.measure(command)
             case WhatIf():
                 self._jobs[command.job] = self._what_if(command)
             case Chat():

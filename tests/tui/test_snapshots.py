@@ -45,7 +45,7 @@ def test_training_in_round_two(app: FedMedApp, snap_compare: Compare, size: tupl
 
 
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("key", ["1", "3", "4"], ids=["data", "aggregator", "benchmark"])
+@pytest.mark.parametrize("key", ["1", "3"], ids=["data", "aggregator"])
 def test_screen_after_the_run(app: FedMedApp, snap_compare: Compare, key: str, size: tuple[int, int]) -> None:
     async def look(pilot: Pilot[None]) -> None:
         await tell(pilot, script.session_events())

@@ -1,0 +1,1 @@
+"""The panels of the Benchmark screen: one file a suite, the headlines above them, and the benchmark in progress."""

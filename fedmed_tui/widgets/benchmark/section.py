@@ -1,0 +1,57 @@
+"""What the pictures of benchmark sections have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from textual.content import Content
+
+from engine.benchmark.words import percent
+from fedmed_tui.benchmark_desk import Sections
+from fedmed_tui.theme import Look, look
+from fedmed_tui.widgets.figure import Figure
+from fedmed_tui.widgets.text import bar
+
+BAR = 14
+"""Cells of a bar between words and numbers."""
+
+
+class SectionFigure(Figure):
+    """A picture of one section; says what it waits for while nothing is known."""
+
+    WAITING = ""
+
+    @property
+    def sections(self) -> Sections:
+        """What was measured, or what the record tells so far."""
+        return self.workspace.benchmarks.sections(self.run_state)
+
+    def picture(self, width: int) -> Content:
+        """See the class."""
+        return self.shown(width) or Content.styled(self.WAITING, "$muted")
+
+    def shown(self, width: int) -> Content | None:
+        """The section for a width in cells; None while nothing is known of it."""
+        raise NotImplementedError
+
+
+def looks(names: Sequence[str], *, dark: bool) -> dict[str, Look]:
+    """A mark and a hue for every hospital, in the order of their names, as in a run."""
+    return {name: look(place, dark=dark) for place, name in enumerate(sorted(names))}
+
+
+def facts(rows: Sequence[tuple[str, str]]) -> Content:
+    """Names in grey with their figures beside them."""
+    widest = max(len(name) for name, _ in rows)
+    return Content("\n").join(Content.assemble((f"{name:<{widest}}  ", "$muted"), figure) for name, figure in rows)
+
+
+def muted(text: str) -> Content:
+    """A remark."""
+    return Content.styled(text, "$muted")
+
+
+def share_line(name: str, share: float, width: int, note: str = "") -> Content:
+    """A share as a bar, with its name before and its percentage behind it."""
+    room = max(width - len(name) - 9 - len(note), 4)
+    return Content.assemble(f"{name} ", bar(share, min(room, 3 * BAR)), f" {percent(share):>7}", (note, "$muted"))
