@@ -30,6 +30,8 @@ NAMES: dict[str, tuple[str, ...]] = {
 }
 """Best guess first; compared in lower case, letters and digits only."""
 HOSPITAL_NAMES = ("hospital", "silo", "institution", "clinic", "centre", "center", "hospitalname", "hospitalid")
+MIN_TELLING = 5
+"""Letters that make a word tell what a field holds, among other words."""
 CHATS = ("messages", "conversations", "conversation")
 SPLIT_WORDS = {
     "train": TRAIN,
@@ -59,10 +61,9 @@ class Misfit(Exception):
 def guess(fields: Sequence[str], given: FieldMapping) -> FieldMapping:
     """The names given, and a guess for each that is empty; still empty where no field's name fits."""
     by_key = {_key(name): name for name in reversed(fields)}
-    found = {
-        role: getattr(given, role) or next((by_key[name] for name in names if name in by_key), "")
-        for role, names in NAMES.items()
-    }
+    found = {role: getattr(given, role) or _first_of(names, by_key) for role, names in NAMES.items()}
+    for role in ("question", "answer"):
+        found[role] = found[role] or _only_with_word(NAMES[role], fields)
     chat = next((by_key[name] for name in CHATS if name in by_key), "")
     if chat and not (given.question or given.answer):
         found["question"] = found["answer"] = chat
@@ -166,6 +167,13 @@ def _clean(value: Any, field: str, changes: Counter[str]) -> str:
 
 def _first_of(names: Sequence[str], by_key: Mapping[str, str]) -> str:
     return next((by_key[name] for name in names if name in by_key), "")
+
+
+def _only_with_word(names: Sequence[str], fields: Sequence[str]) -> str:
+    """The one field with a telling word in its name, as in "Clinician reply"; empty when none or several have one."""
+    telling = {name for name in names if len(name) >= MIN_TELLING}
+    fitting = [field for field in fields if telling & {_key(word) for word in re.split(r"[^A-Za-z]+", field)}]
+    return fitting[0] if len(fitting) == 1 else ""
 
 
 def _named(mapping: FieldMapping, role: str) -> str:

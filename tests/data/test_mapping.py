@@ -21,6 +21,8 @@ NAMES = {
     "prompts": (("prompt", "completion", "category"), ("prompt", "completion", "category")),
     "MedQuAD": (("focus", "qtype", "question", "answer"), ("question", "answer", "focus")),
     "inputs": (("input", "output"), ("input", "output", "")),
+    "one telling word": (("Nr", "the question", "Clinician reply"), ("the question", "Clinician reply", "")),
+    "two fields with the word": (("question_de", "question_fr", "answer"), ("", "answer", "")),
     "nothing that fits": (("first", "second"), ("", "", "")),
 }
 
