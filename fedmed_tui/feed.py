@@ -10,8 +10,10 @@ from engine.protocol import (
     AnyEvent,
     Evaluated,
     Failure,
+    HospitalLost,
     ModelLoaded,
     RoundFinished,
+    RoundSetAside,
     RoundStarted,
     RunFinished,
     RunStarted,
@@ -63,6 +65,19 @@ def _(event: UpdateReceived) -> str:
 
 
 @sentence.register
+def _(event: HospitalLost) -> str:
+    if event.during == "training":
+        return f"{event.hospital} is left out of round {event.round}: {event.reason}."
+    what = "the evaluation" if event.during == "evaluation" else "judging the candidates"
+    return f"{event.hospital} took no part in {what} of round {event.round}: {event.reason}."
+
+
+@sentence.register
+def _(event: RoundSetAside) -> str:
+    return f"Round {event.round} was damaged ({event.reason}) and is set aside as {event.name}; it is done again."
+
+
+@sentence.register
 def _(event: Evaluated) -> str:
     whose = {"base": "The base model", "local": "Its own adapter", "global": "The global adapter"}[event.stage]
     return f"{whose} has validation loss {event.loss:.3f} at {event.hospital} ({event.pairs} pairs)."
@@ -87,6 +102,7 @@ def _(event: RunFinished) -> str:
     ends = {
         "done": f"Run {event.run} finished: {event.completed} rounds. Adapters are in {event.folder}.",
         "cancelled": f"Run {event.run} stopped after {event.completed} of {event.rounds} rounds; it can be resumed.",
+        "paused": f"Run {event.run} paused after {event.completed} of {event.rounds} rounds, short of hospitals; resume it.",
         "failed": f"Run {event.run} failed after {event.completed} of {event.rounds} rounds; it can be resumed.",
     }
     return ends[event.outcome]

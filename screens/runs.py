@@ -19,7 +19,14 @@ from fedmed_tui.runs import list_runs
 from fedmed_tui.widgets.text import safe
 from screens.dialog import Dialog
 
-WORDS = {"done": "✔ finished", "cancelled": "■ stopped", "failed": "✖ failed", "running": "▷ cut off"}
+WORDS = {
+    "done": "✔ finished",
+    "cancelled": "■ stopped",
+    "paused": "■ paused",
+    "failed": "✖ failed",
+    "interrupted": "▷ cut off",
+    "running": "● elsewhere",
+}
 
 
 class RunPickerScreen(Dialog[tuple[str, str]]):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 import traceback
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from typing import Protocol, TypeVar
 
 from engine.federated.hospital import Hospital
@@ -51,11 +51,13 @@ class InProcess:
 
     Args:
         deadline_s: seconds of its own work after which a hospital is late, looked at after each micro-step; 0 is no limit.
+        clock: seconds that only go forward.
     """
 
-    def __init__(self, hospitals: list[Hospital], deadline_s: float = 0.0) -> None:
+    def __init__(self, hospitals: list[Hospital], deadline_s: float = 0.0, clock: Callable[[], float] = time.monotonic) -> None:
         self._hospitals = {hospital.name: hospital for hospital in sorted(hospitals, key=lambda one: one.name)}
         self._deadline_s = deadline_s
+        self._clock = clock
 
     def hospitals(self) -> tuple[HospitalInfo, ...]:
         """Who takes part, sorted by name."""
@@ -80,7 +82,7 @@ class InProcess:
         """The work's result; whatever ends it otherwise ends it for this hospital alone. Its details go to the log."""
         busy = 0.0
         while True:
-            started = time.monotonic()
+            started = self._clock()
             try:
                 item = next(work)
             except StopIteration as end:
@@ -89,7 +91,7 @@ class InProcess:
             except Exception as error:
                 traceback.print_exception(error, file=sys.stderr)
                 return lost_by(name, error)
-            busy += time.monotonic() - started
+            busy += self._clock() - started
             if 0 < self._deadline_s < busy:
                 work.close()
                 return Lost(name, "late", f"it was not done after {self._deadline_s:g} s of work")

@@ -33,12 +33,12 @@ class HospitalTable(Figure):
             look = self.hospital_look(hospital.name)
             training = now is not None and now.training == hospital.name
             name = Content.assemble(
-                ("▶ " if training else "✔ " if at.update else "  ", "$accent"),
+                ("✖ ", "$error") if at.lost else ("▶ " if training else "✔ " if at.update else "  ", "$accent"),
                 (f"{look.mark} ", look.hue),
                 safe(hospital.name),
                 (" ★" if hospital.name == best else "", "$accent"),
             )
-            step = f"{at.step}/{at.steps}" if at.steps else ""
+            step = at.lost.kind if at.lost else f"{at.step}/{at.steps}" if at.steps else ""
             weight = latest_weight(run, hospital.name)
             row = (step, number(training_loss(run, hospital.name)), number(latest_loss(run, hospital.name)), number(weight, 2))
             rows.append((name, f"{hospital.train:,}", *row))

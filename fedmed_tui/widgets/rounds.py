@@ -38,7 +38,7 @@ class RoundList(Figure):
         """How long it will take, or how it ended."""
         run, workspace = self.run_state, self.workspace
         if run.finished is not None:
-            words = {"done": "finished in", "cancelled": "stopped after", "failed": "failed after"}
+            words = {"done": "finished in", "cancelled": "stopped after", "failed": "failed after", "paused": "paused after"}
             return f"{words[run.finished.outcome]} {duration(run.finished.seconds)}"
         if run is not workspace.live or not workspace.training:
             return "interrupted" if run.run else ""

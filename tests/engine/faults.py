@@ -1,0 +1,154 @@
+"""Hospitals that fail on purpose: a transport that damages one hospital's answers in one round, and hospitals that misbehave."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+
+from engine.federated.hospital import Hospital
+from engine.federated.transport import Assessing, Evaluating, Training, Transport
+from engine.federated.update import Assessment, Assignment, Lost, Update
+from engine.model.adapters import Adapter
+from engine.protocol import HospitalInfo
+
+RECORD_TEXT = "Mrs Smith, born 1961, has diabetes"
+
+Damage = Callable[["Faulty", Update, Assignment], Update | Lost]
+
+
+@dataclass
+class Faulty:
+    """As `inner`, but in the rounds of `when` one hospital's update is damaged."""
+
+    inner: Transport
+    when: Mapping[int, str]
+    """Round → hospital."""
+    damage: Damage
+    now: dict[str, Update] = field(default_factory=dict)
+    """This round's updates so far."""
+    before: dict[str, Update] = field(default_factory=dict)
+    """Last round's."""
+
+    def hospitals(self) -> tuple[HospitalInfo, ...]:
+        return self.inner.hospitals()
+
+    def train(self, assignment: Assignment) -> Training:
+        self.before, self.now = self.now, {}
+        for item in self.inner.train(assignment):
+            if isinstance(item, Update):
+                self.now[item.hospital] = item
+                if item.hospital == self.when.get(assignment.round):
+                    yield self.damage(self, item, assignment)
+                    continue
+            yield item
+
+    def evaluate(self, adapters: Mapping[str, Adapter]) -> Evaluating:
+        return self.inner.evaluate(adapters)
+
+    def assess(self, assessment: Assessment) -> Assessing:
+        return self.inner.assess(assessment)
+
+
+def _filled(value: float) -> Damage:
+    def damage(_: Faulty, update: Update, task: Assignment) -> Update:
+        first = next(iter(update.adapter))
+        spoilt = update.adapter[first].clone()
+        spoilt[0, 0] = value
+        return replace(update, adapter=update.adapter | {first: spoilt})
+
+    return damage
+
+
+def _wrong_shape(_: Faulty, update: Update, task: Assignment) -> Update:
+    first = next(iter(update.adapter))
+    return replace(update, adapter=update.adapter | {first: torch.zeros(3, 5)})
+
+
+def _wrong_names(_: Faulty, update: Update, task: Assignment) -> Update:
+    return replace(update, adapter={f"{RECORD_TEXT}{name}": tensor for name, tensor in update.adapter.items()})
+
+
+def _unchanged(_: Faulty, update: Update, task: Assignment) -> Update:
+    return replace(update, adapter=dict(task.start))
+
+
+def _too_long(_: Faulty, update: Update, task: Assignment) -> Update:
+    far = {name: task.start[name] + 1000 * (tensor - task.start[name]) for name, tensor in update.adapter.items()}
+    return replace(update, adapter=far)
+
+
+def _neighbours(faulty: Faulty, update: Update, task: Assignment) -> Update:
+    return replace(update, adapter=faulty.now["A"].adapter)
+
+
+def _stale(_: Faulty, update: Update, task: Assignment) -> Update:
+    return replace(update, round=task.round - 1)
+
+
+DAMAGES: dict[str, tuple[str, Damage]] = {
+    "NaN": ("damaged", _filled(float("nan"))),
+    "infinity": ("damaged", _filled(float("inf"))),
+    "wrong shape": ("damaged", _wrong_shape),
+    "wrong names": ("damaged", _wrong_names),
+    "impossible figures": ("damaged", lambda _, update, task: replace(update, loss=float("nan"))),
+    "zero update": ("unchanged", _unchanged),
+    "1,000 times too large": ("too long", _too_long),
+    "another's adapter": ("copied", _neighbours),
+    "stale round": ("stale", _stale),
+    "killed": ("gone", lambda _, update, task: Lost(update.hospital, "gone", "its process is gone")),
+}
+"""By fault: what the coordinator calls it, and how to do it."""
+
+
+class Misbehaving(Hospital):
+    """A hospital whose training goes wrong in the rounds that `when` gives to it."""
+
+    def __init__(self, *args: Any, when: Mapping[int, str], act: Callable[[], object], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._when, self._act = when, act
+
+    def train(self, assignment: Assignment) -> Generator[Any, None, Update]:
+        work = super().train(assignment)
+        while True:
+            try:
+                item = next(work)
+            except StopIteration as end:
+                return end.value  # type: ignore[no-any-return]
+            if self._when.get(assignment.round) == self.name and item is None:
+                self._act()
+            yield item
+
+
+def fail() -> None:
+    raise ValueError(f"could not tokenize {RECORD_TEXT!r}")
+
+
+def run_out() -> None:
+    raise MemoryError(RECORD_TEXT)
+
+
+def run_out_of_accelerator() -> None:
+    raise torch.OutOfMemoryError(RECORD_TEXT)
+
+
+class Clock:
+    """Stands still until somebody dawdles."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def dawdle(self) -> None:
+        self.now += 1000.0
+
+
+FAILURES: dict[str, tuple[str, Callable[[], object]]] = {
+    "raises": ("raised", fail),
+    "runs out of memory": ("raised", run_out),
+    "runs out of accelerator memory": ("raised", run_out_of_accelerator),
+}
