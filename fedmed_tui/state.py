@@ -15,6 +15,7 @@ from engine.protocol import (
     AnyEvent,
     Evaluated,
     HospitalInfo,
+    HospitalLost,
     HospitalWeight,
     ModelLoaded,
     RoundFinished,
@@ -45,6 +46,8 @@ class HospitalRound:
     global_loss: float | None = None
     """The new global adapter on its validation pairs; in round 0, the base model."""
     weight: HospitalWeight | None = None
+    lost: HospitalLost | None = None
+    """Why it is left out, if it is."""
 
 
 @dataclass
@@ -183,6 +186,14 @@ class RunState:
         at = self._at(event.round, event.hospital)
         at.update, at.step, at.steps = event, event.steps, event.steps
         self._round(event.round).training = ""
+
+    @_apply.register
+    def _(self, event: HospitalLost, time: float) -> None:
+        at = self._at(event.round, event.hospital)
+        at.lost = event
+        if event.during == "training":
+            at.update = None
+            self._round(event.round).training = ""
 
     @_apply.register
     def _(self, event: Evaluated, time: float) -> None:
