@@ -285,12 +285,12 @@ class HospitalsCompared(Event, frozen=True, kw_only=True):
     folder: str
     hospitals: tuple[HospitalCharacter, ...]
     topic_distance: tuple[tuple[float, ...], ...]
-    """Jensen-Shannon distance (base 2) of the topic distributions: 0 the same, 1 no topic in common."""
+    """Jensen-Shannon distance (base 2) of the topic distributions: 0 the same, 1 no topic in common; empty without topics."""
     vocabulary_overlap: tuple[tuple[float, ...], ...]
     """Jaccard similarity of the sets of words: 1 the same, 0 no word in common."""
     total_hospitals: int
-    topic_divergence: float
-    """Over all hospitals: generalized Jensen-Shannon divergence as a share of its largest possible value, 0 to 1."""
+    topic_divergence: float | None
+    """Over all hospitals: generalized Jensen-Shannon divergence as a share of its largest value, 0 to 1; None without topics."""
 
 
 class OverlapCell(Struct, frozen=True, kw_only=True):

@@ -39,14 +39,15 @@ def compare(job: str, folder: Path) -> Generator[Progress | HospitalsCompared | 
         yield Progress(job=job, what="comparing hospitals", done=done, total=len(names))
     largest = sorted(measured, key=lambda one: -one.character.pairs)[:LARGEST]
     shown = sorted(largest, key=lambda one: one.character.hospital)
+    with_topics = any(one.topics for one in measured)
     yield HospitalsCompared(
         job=job,
         folder=str(folder),
         hospitals=tuple(one.character for one in shown),
-        topic_distance=topic_distances([one.topics for one in shown]),
+        topic_distance=topic_distances([one.topics for one in shown]) if with_topics else (),
         vocabulary_overlap=tuple(tuple(_jaccard(one.words, other.words) for other in shown) for one in shown),
         total_hospitals=len(names),
-        topic_divergence=topic_divergence([one.topics for one in measured]),
+        topic_divergence=topic_divergence([one.topics for one in measured]) if with_topics else None,
     )
 
 
@@ -64,6 +65,7 @@ def topic_divergence(topics: Sequence[Mapping[str, int]]) -> float:
     """How much a pair's topic says about its hospital: I(topic; hospital) / H(hospital), 0 nothing to 1 everything.
 
     That is the generalized Jensen-Shannon divergence of the hospitals, weighted by pairs (Lin 1991), over its largest value.
+    At least one hospital has a topic.
     """
     sizes = [sum(own.values()) for own in topics]
     pooled: Counter[str] = Counter()
@@ -90,6 +92,8 @@ def _measure(pairs: list[Pair]) -> _Hospital:
 
 
 def _distance(one: np.ndarray, other: np.ndarray) -> float:
+    if not one.any() or not other.any():
+        return float(one.any() != other.any())
     distance = float(jensenshannon(one, other, base=2))
     return 0.0 if isnan(distance) else round(distance, 6)  # rounding errors below 0 give the library nan for equal ones
 

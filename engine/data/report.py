@@ -127,11 +127,16 @@ def _differences(sheet: DataSheet) -> list[str]:
         return []
     names = [one.hospital for one in compared.hospitals]
     lengths = [[one.hospital, _count(one.vocabulary), *map(_count, one.answer_words)] for one in compared.hospitals]
+    topics = ["The pairs name no topic: how different the hospitals' topics are cannot be told."]
+    if compared.topic_divergence is not None:
+        topics = [
+            f"How much a pair's topic says about its hospital: {compared.topic_divergence:.3f} (0 nothing, 1 everything).",
+            "Jensen-Shannon distance of the topics (0 the same, 1 none in common):",
+            _matrix(names, compared.topic_distance),
+        ]
     return [
         "## Differences between hospitals",
-        f"How much a pair's topic says about its hospital: {compared.topic_divergence:.3f} (0 nothing, 1 everything).",
-        "Jensen-Shannon distance of the topics (0 the same, 1 none in common):",
-        _matrix(names, compared.topic_distance),
+        *topics,
         "Vocabulary in common (Jaccard, 1 the same words):",
         _matrix(names, compared.vocabulary_overlap),
         "Words per answer, by percentile:",

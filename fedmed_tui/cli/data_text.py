@@ -95,9 +95,12 @@ def _print_comparison(event: HospitalsCompared) -> None:
     if event.total_hospitals < 2:
         return
     names = [one.hospital for one in event.hospitals]
-    _say(f"\nHow much a topic says about its hospital: {event.topic_divergence:.3f} (0 nothing, 1 everything).")
-    _say("Distance between topic distributions (Jensen-Shannon, 0 the same, 1 nothing in common):")
-    _print_matrix(names, event.topic_distance)
+    if event.topic_divergence is None:
+        _say("\nThe pairs name no topic: how different the hospitals' topics are cannot be told.")
+    else:
+        _say(f"\nHow much a topic says about its hospital: {event.topic_divergence:.3f} (0 nothing, 1 everything).")
+        _say("Distance between topic distributions (Jensen-Shannon, 0 the same, 1 nothing in common):")
+        _print_matrix(names, event.topic_distance)
     _say("Vocabulary in common (Jaccard, 1 the same words):")
     _print_matrix(names, event.vocabulary_overlap)
     _say("Words per answer, by percentile:")

@@ -30,9 +30,12 @@ class Overlap(PartitionFigure):
         parts += [_heading("held-out pairs that come back in training pairs"), self._leaks(event, width)]
         if comparison is not None and comparison.total_hospitals > 1:
             compared = [one.hospital for one in comparison.hospitals]
+            if comparison.topic_distance:
+                parts += [
+                    _heading("distance of topics: 0 the same, 1 none in common"),
+                    self._distances(compared, comparison.topic_distance, width),
+                ]
             parts += [
-                _heading("distance of topics: 0 the same, 1 none in common"),
-                self._distances(compared, comparison.topic_distance, width),
                 _heading("words in common: 1 the same, 0 none"),
                 self._distances(compared, comparison.vocabulary_overlap, width),
             ]

@@ -37,6 +37,17 @@ def test_divergence_over_all_hospitals_runs_from_0_to_1() -> None:
     assert 0.0 < topic_divergence([{"flu": 3, "gout": 1}, {"gout": 5}]) < 1.0
 
 
+def test_hospitals_whose_pairs_name_no_topic_are_compared_by_their_words_alone(home: Path) -> None:
+    untold = [{key: value for key, value in row.items() if key != "topic"} for row in rows(40)]
+    write_jsonl(home / "pairs.jsonl", [{**row, "hospital": "AB"[at % 2]} for at, row in enumerate(untold)])
+    run_import(home / "pairs.jsonl", hospital_field="hospital")
+
+    compared = last(compare("compare", home / "data" / "processed"), HospitalsCompared)
+
+    assert (compared.topic_distance, compared.topic_divergence) == ((), None)
+    assert compared.vocabulary_overlap[0][1] > 0
+
+
 def test_the_sample_hospitals_share_words_but_no_topics(home: Path) -> None:
     from engine import locations
 
