@@ -38,11 +38,12 @@ def test_divergence_over_all_hospitals_runs_from_0_to_1() -> None:
 
 
 def test_hospitals_whose_pairs_name_no_topic_are_compared_by_their_words_alone(home: Path) -> None:
-    untold = [{key: value for key, value in row.items() if key != "topic"} for row in rows(40)]
-    write_jsonl(home / "pairs.jsonl", [{**row, "hospital": "AB"[at % 2]} for at, row in enumerate(untold)])
-    run_import(home / "pairs.jsonl", hospital_field="hospital")
+    splits = ("train", "validation", "test")
+    untold = [row | {"topic": "", "split": splits[at % 3]} for at, row in enumerate(rows(40))]
+    for hospital, own in (("A", untold[:20]), ("B", untold[20:])):
+        write_jsonl(home / f"hospital_{hospital}.jsonl", own)
 
-    compared = last(compare("compare", home / "data" / "processed"), HospitalsCompared)
+    compared = last(compare("compare", home), HospitalsCompared)
 
     assert (compared.topic_distance, compared.topic_divergence) == ((), None)
     assert compared.vocabulary_overlap[0][1] > 0
