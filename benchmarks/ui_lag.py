@@ -89,7 +89,7 @@ async def chat(app: FedMedApp, pilot: Pilot[None], seconds: float) -> None:
     await pilot.press("5")
     while time.monotonic() < end:
         await pilot.press(*"What helps against migraine?", "enter")
-        while app.workspace.chat_job and time.monotonic() < end:
+        while app.workspace.chat.job and time.monotonic() < end:
             await asyncio.sleep(0.1)
 
 

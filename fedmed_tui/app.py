@@ -14,7 +14,7 @@ from textual.actions import parse
 from textual.app import App
 from textual.binding import Binding
 from textual.command import Provider
-from textual.widgets import Input
+from textual.widgets import Input, TextArea
 
 from engine import locations
 from engine.errors import FedMedError
@@ -26,7 +26,7 @@ from fedmed_tui.export import export_snapshot
 from fedmed_tui.keys import BINDINGS, SINGLE_KEYS
 from fedmed_tui.state import RunState
 from fedmed_tui.theme import DARK, LIGHT, THEMES
-from fedmed_tui.widgets.chat import choices
+from fedmed_tui.widgets.adapter_list import choices
 from fedmed_tui.widgets.text import safe
 from fedmed_tui.workspace import ENGINE_ARGV, Workspace
 from screens.aggregator import AggregatorScreen
@@ -146,6 +146,9 @@ class FedMedApp(App[None]):
     async def _quit(self) -> None:
         if self.workspace.training and not await self._sure("Quit", "The run in progress stops. It can be resumed.", "quit"):
             return
+        lost = self.workspace.benchmarks.going is not None
+        if lost and not await self._sure("Quit", "The benchmark in progress writes nothing.", "quit"):
+            return
         self.notify("Ending the engine.")
         await self.workspace.close()
         self.exit()
@@ -263,7 +266,7 @@ class FedMedApp(App[None]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer what makes sense now; while something is typed, single keys belong to it."""
-        if action in SINGLE_KEYS and isinstance(self.focused, Input):
+        if action in SINGLE_KEYS and isinstance(self.focused, Input | TextArea):
             return False
         return self._makes_sense(action)
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from engine import locations
 from engine.errors import RunError
+from engine.files import disk_error, write_atomically
 from engine.protocol import DISCLAIMER
 from fedmed_tui.units import duration
 
@@ -68,25 +69,35 @@ class History:
         with self._open() as database:
             database.execute(_INSERT, astuple(answered))
 
-    def conversation(self, run: str, adapter: str) -> list[Answered]:
-        """Everything one adapter of a run answered, oldest first."""
-        return self._read("WHERE run = ? AND adapter = ? ORDER BY asked, rowid", (run, adapter))
+    def conversation(self, run: str, adapter: str, limit: int = -1) -> list[Answered]:
+        """The latest answers of one adapter of a run (all of them below 0), oldest first."""
+        latest = self._read("WHERE run = ? AND adapter = ? ORDER BY asked DESC, rowid DESC LIMIT ?", (run, adapter, limit))
+        return latest[::-1]
 
     def questions(self, limit: int = 200) -> list[str]:
         """The latest different questions to anybody, oldest first: for recall with the up-arrow key."""
         latest = self._read("ORDER BY asked DESC, rowid DESC LIMIT ?", (limit,))
         return list(dict.fromkeys(answered.question for answered in latest))[::-1]
 
-    def search(self, text: str, run: str | None = None) -> list[Answered]:
-        """Answers in which every word of `text` stands, in question or answer, newest first; of one run, or of all."""
-        conditions, values = ["1"], list[str]()
+    def search(self, text: str, run: str | None = None, adapter: str | None = None, limit: int = -1) -> list[Answered]:
+        """Answers in which every word of `text` stands, in question or answer, newest first.
+
+        Args:
+            text: words; empty finds everything.
+            run: only this run's.
+            adapter: only this adapter's.
+            limit: at most so many; all of them below 0.
+        """
+        conditions, values = ["1"], list[str | int]()
         for word in text.split():
             conditions.append("(question LIKE ? ESCAPE '\\' OR answer LIKE ? ESCAPE '\\')")
             values += [f"%{_literal(word)}%"] * 2
-        if run is not None:
-            conditions.append("run = ?")
-            values.append(run)
-        return self._read(f"WHERE {' AND '.join(conditions)} ORDER BY asked DESC, rowid DESC", tuple(values))
+        for column, wanted in (("run", run), ("adapter", adapter)):
+            if wanted is not None:
+                conditions.append(f"{column} = ?")
+                values.append(wanted)
+        clause = f"WHERE {' AND '.join(conditions)} ORDER BY asked DESC, rowid DESC LIMIT ?"
+        return self._read(clause, (*values, limit))
 
     def forget(self, run: str, adapter: str) -> None:
         """Remove one conversation for good."""
@@ -113,6 +124,17 @@ class History:
         except (sqlite3.Error, OSError) as error:
             hint = "Move the file away to begin a new history; check permissions and free space."
             raise RunError(f"the chat history cannot be used: {error}.", where=str(self.path), hint=hint) from None
+
+
+def export(answers: Iterable[Answered]) -> Path:
+    """Write a transcript into the working folder, readable by its owner alone; returns the file. Raises RunError."""
+    path = locations.runs_folder() / "chats" / f"chat-{time.strftime('%Y%m%d-%H%M%S')}.md"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise disk_error(path, error) from None
+    write_atomically(path, as_markdown(answers).encode())
+    return path
 
 
 def as_markdown(answers: Iterable[Answered]) -> str:

@@ -15,12 +15,9 @@ from typing import Literal
 
 import msgspec
 
-from engine.errors import EngineError
+from engine.errors import EngineError, FedMedError
 from engine.protocol import (
     AnyEvent,
-    Chat,
-    ChatFinished,
-    ChatText,
     DescribeData,
     Failure,
     JobFinished,
@@ -33,7 +30,8 @@ from engine.protocol import (
 from engine.settings import AggregationSettings, RunConfig, preset
 from fedmed_tui import runs
 from fedmed_tui.benchmark_desk import BenchmarkDesk
-from fedmed_tui.conversation import Conversation, Conversations, Exchange
+from fedmed_tui.chatdesk import ChatDesk, Place
+from fedmed_tui.conversation import Conversation, Exchange
 from fedmed_tui.datadesk import DataDesk
 from fedmed_tui.engine_client import EngineClient, EngineExit
 from fedmed_tui.engine_status import EngineStatus
@@ -68,10 +66,11 @@ class Workspace:
         self.opened: RunState | None = None
         """An earlier run that is looked at while another one trains."""
         self.partitions: dict[str, PartitionDescribed] = {}
-        self.conversations = Conversations()
-        self.desk = DataDesk(lambda: self._engine, self._new_job, lambda: self.on_change())  # noqa: PLW0108 (it is set later)
-        self.what_if = WhatIfDesk(lambda: self._engine, self._new_job, lambda: self.on_change())  # noqa: PLW0108 (it is set later)
-        self.benchmarks = BenchmarkDesk(lambda: self._engine, self._new_job, lambda: self.on_change())  # noqa: PLW0108
+        desk = (lambda: self._engine, self._new_job, lambda: self.on_change())  # noqa: PLW0108 (it is set later)
+        self.desk = DataDesk(*desk)
+        self.what_if = WhatIfDesk(*desk)
+        self.benchmarks = BenchmarkDesk(*desk)
+        self.chat = ChatDesk(*desk, self._failed)
         self.stopping = False
         self.preparing = False
         """A run was asked for and has not begun."""
@@ -80,7 +79,6 @@ class Workspace:
         self.followed = ""
         """A run that another window's engine works on: its record is read again as it grows."""
         self.run_job = ""
-        self.chat_job = ""
         self.data_job = ""
         self.data_failure = ""
 
@@ -106,12 +104,12 @@ class Workspace:
         if self.stopping:
             return "stopping"
         progress = self.status.progress
-        if self.preparing or (progress is not None and progress.job in (self.run_job, self.chat_job)):
+        if self.preparing or (progress is not None and progress.job in (self.run_job, self.chat.job)):
             return "loading"
         if self.run_job:
             return "training"
         measuring = self.benchmarks.going is not None
-        return "answering" if self.chat_job else "measuring" if measuring else "ready"
+        return "answering" if self.chat.job else "measuring" if measuring else "ready"
 
     @property
     def resumable(self) -> bool:
@@ -228,33 +226,22 @@ class Workspace:
         self.opened = None
         self.on_change()
 
-    def ask(self, adapter: str, question: str) -> Exchange:
-        """Ask one question of one adapter; the answer grows in what is returned."""
-        conversation = self.conversation(adapter)
-        engine, job = self._engine, self._new_job("chat")
-        exchange = self.conversations.ask(conversation, job, question)
-        in_progress = self.training and self.opened is None
-        engine.send(
-            Chat(
-                job=job,
-                adapter=adapter,
-                turns=conversation.turns,
-                run="" if in_progress else self.run.run,
-                config=self.run.config or self.config,
-            )
-        )
-        self.chat_job = job
-        self.on_change()
-        return exchange
+    def ask(self, adapters: tuple[str, ...], question: str) -> Exchange:
+        """Ask one question of one adapter, or of several at once; the answers grow in what is returned."""
+        return self.chat.ask(self._place, adapters, question)
 
-    async def stop_answer(self) -> None:
-        """Stop the answer that is being streamed."""
-        if self.chat_job:
-            await self._engine.cancel(self.chat_job)
+    def ask_again(self, adapters: tuple[str, ...]) -> Exchange | None:
+        """Draw another answer to the last question of a conversation; None when there is none."""
+        return self.chat.ask_again(self._place, adapters)
 
-    def conversation(self, adapter: str) -> Conversation:
-        """The transcript with one adapter of the run on the screens."""
-        return self.conversations.of(self.run.run, adapter)
+    def conversation(self, adapters: tuple[str, ...]) -> Conversation:
+        """The transcript with adapters of the run on the screens."""
+        return self.chat.conversation(self.run.run, adapters)
+
+    @property
+    def _place(self) -> Place:
+        """Whose adapters are asked: those of the run on the screens."""
+        return Place(self.run.run, self.run.config or self.config, live=self.training and self.opened is None)
 
     @property
     def _engine(self) -> EngineClient:
@@ -275,17 +262,18 @@ class Workspace:
         self.desk.take(stamped.event)
         self.what_if.take(stamped.event)
         self.benchmarks.take(stamped.event)
+        self.chat.take(stamped.event)
         self.on_change()
 
     def _engine_ended(self, ended: EngineExit) -> None:
         self.status.end(ended)
         self.stopping = self.preparing = False
         self.goes_on_after_restart = bool(self.run_job) and not ended.expected
-        self.run_job = self.data_job = self.chat_job = ""
+        self.run_job = self.data_job = ""
         self.desk.engine_ended()
         self.what_if.engine_ended()
         self.benchmarks.engine_ended()
-        self.conversations.close_all("The engine ended before the answer was complete.")
+        self.chat.engine_ended()
         self.on_change()
 
     @singledispatchmethod
@@ -301,21 +289,11 @@ class Workspace:
         self.partitions[event.hospital] = event
 
     @_handle.register
-    def _(self, event: ChatText) -> None:
-        self.conversations.take_text(event)
-
-    @_handle.register
-    def _(self, event: ChatFinished) -> None:
-        self.conversations.finish(event)
-
-    @_handle.register
     def _(self, event: Failure) -> None:
         sentence = " ".join(part for part in (event.message, event.hint) if part)
-        if self.conversations.close(event.job, sentence):
-            return
         if event.job == self.data_job:
             self.data_failure = sentence
-        elif event.job not in (self.what_if.job, self.benchmarks.job) and not self.desk.awaits(event.job):
+        elif event.job not in (self.what_if.job, self.chat.job, self.benchmarks.job) and not self.desk.awaits(event.job):
             self.on_failure(event)
 
     @_handle.register
@@ -325,6 +303,6 @@ class Workspace:
             self.stopping = self.preparing = False
         elif event.job == self.data_job:
             self.data_job = ""
-        elif event.job == self.chat_job:
-            self.chat_job = ""
-        self.conversations.close(event.job, "The answer was stopped before it began.")
+
+    def _failed(self, error: FedMedError) -> None:
+        self.on_failure(Failure(job="", title=error.title, message=error.message, where=error.where, hint=error.hint))

@@ -75,7 +75,7 @@ class ModeScreen(Screen[None]):
         for figure in self._figures:
             figure.draw()
         workspace = self.workspace
-        keys = (workspace.training, workspace.stopping, bool(workspace.chat_job), workspace.status.exit, workspace.opened is None)
+        keys = (workspace.training, workspace.stopping, bool(workspace.chat.job), workspace.status.exit, workspace.opened is None)
         if keys != self._keys:
             self._keys = keys
             self.refresh_bindings()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 
 from engine.jobs.context import Engine
-from engine.protocol import Chat, ChatFinished, ChatText, Compare, Guarded
+from engine.protocol import FIXED_DISCLAIMER, Chat, ChatFinished, ChatText, Compare, Guarded
 from engine.safety.guardrails import Finding, check_question
 from engine.scheduler import Job
 
@@ -34,7 +34,13 @@ def chat(engine: Engine, command: Chat | Compare) -> Job:
         yield ChatText(job=command.job, adapter=adapter, text=fixed.message)
         seconds = time.monotonic() - asked
         yield ChatFinished(
-            job=command.job, adapter=adapter, tokens=0, first_token_seconds=seconds, seconds=seconds, stopped=False
+            job=command.job,
+            adapter=adapter,
+            tokens=0,
+            first_token_seconds=seconds,
+            seconds=seconds,
+            stopped=False,
+            disclaimer=FIXED_DISCLAIMER,
         )
 
 

@@ -7,16 +7,17 @@ import signal
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from itertools import count
 from typing import Annotated
 
 import typer
 
 from engine.errors import FedMedError, RunError
-from engine.protocol import BASE, GLOBAL, SYSTEM_PROMPT, Chat, ChatText, ChatTurn, Compare, Stamped
+from engine.protocol import BASE, GLOBAL, SYSTEM_PROMPT, Chat, Compare, Stamped
 from engine.settings import RunConfig, load_config
 from fedmed_tui import runs
+from fedmed_tui.chatdesk import Manner
 from fedmed_tui.cli import CANCELLED, DONE
 from fedmed_tui.cli.chat_output import AnswerPrinter, show_json
 from fedmed_tui.cli.session import EngineSession, JobOutcome, OnEvent
@@ -92,18 +93,6 @@ def choose_adapters(names: tuple[str, ...], run: str) -> tuple[tuple[str, ...], 
     return names, manifest.run, manifest.config
 
 
-@dataclass(frozen=True, kw_only=True)
-class Manner:
-    """How answers are made."""
-
-    system: str = SYSTEM_PROMPT
-    max_tokens: int = 200
-    temperature: float = 0.0
-    top_p: float = 0.95
-    seed: int = 0
-    hint: bool = False
-
-
 class ChatSession:
     """Questions to one adapter, or to several at once, in one engine process."""
 
@@ -113,14 +102,14 @@ class ChatSession:
         self._config = config
         self._manner = manner
         self._show: OnEvent = show_json if as_json else AnswerPrinter(adapters)
-        self._conversation = Conversation(adapters[0])
+        self._conversation = Conversation(adapters)
         self._jobs = count(1)
 
     async def answer_each(self, questions: Iterable[str]) -> JobOutcome:
         """Answer each question on its own, until one is interrupted."""
         async with EngineSession(self._take) as session:
             for question in questions:
-                self._conversation = Conversation(self._adapters[0])
+                self._conversation = Conversation(self._adapters)
                 if await self._ask(session, question) == "cancelled":
                     return "cancelled"
         return "done"
@@ -133,23 +122,22 @@ class ChatSession:
         async with EngineSession(self._take) as session:
             for question in questions:
                 if len(self._adapters) > 1:
-                    self._conversation = Conversation(self._adapters[0])
+                    self._conversation = Conversation(self._adapters)
                 await self._ask(session, question)
         return "done"
 
     async def _ask(self, session: EngineSession, question: str) -> JobOutcome:
-        job, talk = f"chat-{next(self._jobs)}", self._conversation
-        talk.exchanges.append(Exchange(job=job, question=question))
         manner = asdict(self._manner)
-        turns = (ChatTurn(role="system", text=manner.pop("system")), *talk.turns)
-        common = {"job": job, "turns": turns, "run": self._run, "config": self._config, **manner}
+        exchange = Exchange(f"chat-{next(self._jobs)}", question, self._adapters, system=manner.pop("system"))
+        turns = self._conversation.turns(exchange)
+        self._conversation.exchanges.append(exchange)
+        common = {"job": exchange.job, "turns": turns, "run": self._run, "config": self._config, **manner}
         if len(self._adapters) > 1:
             return await session.run(Compare(adapters=self._adapters, **common))
         return await session.run(Chat(adapter=self._adapters[0], **common))
 
     def _take(self, stamped: Stamped) -> None:
-        if isinstance(stamped.event, ChatText):
-            self._conversation.exchanges[-1].answer += stamped.event.text
+        self._conversation.exchanges[-1].take(stamped.event)
         self._show(stamped)
 
 

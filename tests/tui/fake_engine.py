@@ -24,13 +24,16 @@ from engine.protocol import (
     Chat,
     ChatFinished,
     ChatText,
+    Compare,
     DescribeData,
     EngineReady,
     Failure,
     JobFinished,
     Progress,
+    ReferenceScored,
     Resources,
     ResumeRun,
+    RouterHinted,
     RunBenchmark,
     RunFinished,
     Shutdown,
@@ -47,6 +50,11 @@ from engine.settings import DEMO, RunConfig
 ANSWER = "It depends on the **cause**. Drink enough, rest, and see a clinician if it does not pass within a few days."
 IMPOSSIBLE = "impossible"
 """A question with this word fails."""
+EMERGENCY = "collapsed"
+"""A question with this word gets a fixed message."""
+HELP = "Call the emergency number now."
+KNOWN = "diabetes"
+"""A question with this word is a known test pair of hospital A."""
 
 
 class FakeEngine:
@@ -89,7 +97,7 @@ class FakeEngine:
                 self._jobs[command.job] = script_benchmark.measure(command)
             case WhatIf():
                 self._jobs[command.job] = self._what_if(command)
-            case Chat():
+            case Chat() | Compare():
                 self._jobs[command.job] = self._answer(command)
             case _ if isinstance(command, script_data.COMMANDS):
                 self._jobs[command.job] = script_data.answer(command)
@@ -102,14 +110,25 @@ class FakeEngine:
         yield Resources(memory_bytes=1_180_000_000)
         yield from script.run_events(run, config, completed=completed)
 
-    def _answer(self, command: Chat) -> Iterator[AnyEvent]:
-        if IMPOSSIBLE in command.turns[-1].text:
+    def _answer(self, command: Chat | Compare) -> Iterator[AnyEvent]:
+        question = command.turns[-1].text
+        adapters = (command.adapter,) if isinstance(command, Chat) else command.adapters
+        if IMPOSSIBLE in question:
             yield Failure(job=command.job, title="Model", message="the adapter is missing.", where="", hint="Train first.")
             return
-        words = f"({command.adapter}) {ANSWER}".split(" ")
-        for word in words:
-            yield ChatText(job=command.job, text=f"{word} ")
-        yield self._end(command, len(words), stopped=False)
+        if EMERGENCY in question:
+            yield script.emergency(command.job, HELP)
+        answer = HELP if EMERGENCY in question else ANSWER if command.temperature == 0 else f"{ANSWER} (seed {command.seed})"
+        for words in zip(*(f"({name}) {answer}".split(" ") for name in adapters), strict=True):
+            for name, word in zip(adapters, words, strict=True):
+                yield ChatText(job=command.job, adapter=name, text=f"{word} ")
+        for name in adapters:
+            yield _end(command.job, name, len(answer.split(" ")) + 1)
+        if KNOWN in question:
+            for place, name in enumerate(adapters):
+                yield ReferenceScored(job=command.job, adapter=name, hospital="A", loss=2.5 - place / 10, tokens=40)
+        if command.hint:
+            yield RouterHinted(job=command.job, best="B", losses={"A": 3.0, "B": 2.0, "C": 4.0})
 
     def _what_if(self, command: WhatIf) -> Iterator[AnyEvent]:
         names = sorted(command.weights)
@@ -131,11 +150,6 @@ class FakeEngine:
             self._emit(ChatFinished(job=job, adapter="base", tokens=3, first_token_seconds=0.2, seconds=0.5, stopped=True))
         self._emit(JobFinished(job=job, outcome="cancelled"))
 
-    def _end(self, command: Chat, tokens: int, *, stopped: bool) -> ChatFinished:
-        return ChatFinished(
-            job=command.job, adapter=command.adapter, tokens=tokens, first_token_seconds=0.2, seconds=tokens / 20, stopped=stopped
-        )
-
     def _step(self) -> None:
         job = next((name for name in self._jobs if not name.startswith("run")), next(iter(self._jobs)))
         event = next(self._jobs[job], None)
@@ -149,6 +163,10 @@ class FakeEngine:
         self._seq += 1
         sys.stdout.buffer.write(encode_event(Stamped(seq=self._seq, time=time.time(), event=event)))
         sys.stdout.buffer.flush()
+
+
+def _end(job: str, adapter: str, tokens: int) -> ChatFinished:
+    return ChatFinished(job=job, adapter=adapter, tokens=tokens, first_token_seconds=0.2, seconds=tokens / 20, stopped=False)
 
 
 if __name__ == "__main__":

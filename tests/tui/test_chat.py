@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 import script
 from conftest import SIZES, redraw, tell, text_of, until
-from textual.widgets import Input
 
 from fedmed_tui.app import FedMedApp
 from fedmed_tui.disclaimer import DISCLAIMER
-from fedmed_tui.widgets.chat import AdapterList
+from fedmed_tui.widgets.adapter_list import AdapterList
+from fedmed_tui.widgets.composer import Composer
 
 
 def words(text: str) -> str:
@@ -26,9 +26,9 @@ async def test_a_question_gets_a_streamed_answer_with_speed_and_disclaimer(fake_
 
         await until(pilot, lambda: "tokens/s" in text_of(pilot))
 
-        assert fake_app.screen.query_one(Input).value == ""
-        answer = fake_app.workspace.conversation("base").exchanges[0]
-        assert answer.answer.startswith("(base) It depends on the **cause**")
+        assert fake_app.screen.query_one(Composer).text == ""
+        answer = fake_app.workspace.conversation(("base",)).exchanges[0].answer
+        assert answer.text.startswith("(base) It depends on the **cause**")
         assert answer.tokens_per_second == 20.0
         assert "Not medical advice" in text_of(pilot)
 
@@ -56,7 +56,7 @@ async def test_escape_stops_the_answer_and_then_leaves_the_input(slow_app: FedMe
 
         await pilot.press("escape")
         await until(pilot, lambda: "stopped" in text_of(pilot))
-        assert isinstance(slow_app.focused, Input)
+        assert isinstance(slow_app.focused, Composer)
 
         await pilot.press("escape")
         await pilot.press("2")
@@ -69,7 +69,7 @@ async def test_digits_are_text_while_a_question_is_typed(app: FedMedApp) -> None
         await pilot.press(*"is 120 s1")
 
         assert app.current_mode == "chat"
-        assert app.screen.query_one(Input).value == "is 120 s1"
+        assert app.screen.query_one(Composer).text == "is 120 s1"
 
 
 async def test_every_model_has_its_own_transcript(fake_app: FedMedApp) -> None:
@@ -101,8 +101,8 @@ async def test_the_list_shows_loss_weight_and_the_best_hospital(app: FedMedApp) 
 
         shown = words(text_of(pilot))
 
-    assert "▲ Hospital B ★ best" in shown
-    assert "loss 2.448 · weight 0.41" in shown
+    assert "▲ Hospital B ★" in shown
+    assert "loss 2.4478 (best) · weight 0.410" in shown
 
 
 async def test_tab_goes_to_the_models_and_enter_back_to_the_question(app: FedMedApp) -> None:
@@ -115,8 +115,8 @@ async def test_tab_goes_to_the_models_and_enter_back_to_the_question(app: FedMed
         assert isinstance(app.focused, AdapterList)
         await pilot.press("down", "down", "enter")
 
-        assert isinstance(app.focused, Input)
-        assert app.screen.query_one(AdapterList).adapter == "A"
+        assert isinstance(app.focused, Composer)
+        assert app.screen.query_one(AdapterList).adapters == ("A",)
 
 
 async def test_a_question_the_engine_cannot_answer_gets_the_reason(fake_app: FedMedApp) -> None:
@@ -126,7 +126,7 @@ async def test_a_question_the_engine_cannot_answer_gets_the_reason(fake_app: Fed
         await pilot.press(*"impossible", "enter")
 
         await until(pilot, lambda: "✖ the adapter is missing. Train first." in text_of(pilot))
-        await until(pilot, lambda: not fake_app.workspace.chat_job)
+        await until(pilot, lambda: not fake_app.workspace.chat.job)
 
 
 async def test_a_follow_up_carries_the_conversation(fake_app: FedMedApp) -> None:
@@ -134,14 +134,15 @@ async def test_a_follow_up_carries_the_conversation(fake_app: FedMedApp) -> None
         await until(pilot, lambda: fake_app.workspace.status.ready)
         await pilot.press("5")
         await pilot.press(*"one", "enter")
-        await until(pilot, lambda: fake_app.workspace.conversations.last_answer)
-        await until(pilot, lambda: not fake_app.workspace.chat_job)
+        await until(pilot, lambda: fake_app.workspace.chat.last_answer)
+        await until(pilot, lambda: not fake_app.workspace.chat.job)
         await pilot.press(*"two", "enter")
 
-        turns = fake_app.workspace.conversation("base").turns
+        conversation = fake_app.workspace.conversation(("base",))
+        turns = conversation.turns(conversation.exchanges[-1])
 
-    assert [turn.role for turn in turns] == ["user", "assistant", "user"]
-    assert turns[0].text == "one" and turns[2].text == "two"
+    assert [turn.role for turn in turns] == ["system", "user", "assistant", "user"]
+    assert turns[1].text == "one" and turns[3].text == "two"
 
 
 async def test_page_up_reads_back_while_the_question_keeps_the_focus(fake_app: FedMedApp) -> None:
@@ -150,10 +151,10 @@ async def test_page_up_reads_back_while_the_question_keeps_the_focus(fake_app: F
         await pilot.press("5")
         for question in ("one", "two", "three"):
             await pilot.press(*question, "enter")
-            await until(pilot, lambda: fake_app.workspace.conversations.last_answer and not fake_app.workspace.chat_job)
+            await until(pilot, lambda: fake_app.workspace.chat.last_answer and not fake_app.workspace.chat.job)
         await until(pilot, lambda: "› three" in text_of(pilot) and "› one" not in text_of(pilot))
 
         await pilot.press("pageup", "pageup")
 
         await until(pilot, lambda: "› one" in text_of(pilot))
-        assert isinstance(fake_app.focused, Input)
+        assert isinstance(fake_app.focused, Composer)

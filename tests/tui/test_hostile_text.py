@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import script
 from conftest import redraw, tell, text_of, until
-from textual.widgets import Input
 
 from engine.protocol import ChatFinished, ChatText, Failure, Progress, Stamped
 from fedmed_tui.app import FedMedApp
+from fedmed_tui.widgets.composer import Composer
 from fedmed_tui.widgets.text import safe
 
 MARKUP = "[/] [bold red]x[/bold red] [@click=app.quit]y[/]"
@@ -50,16 +50,15 @@ async def test_a_hostile_answer_is_shown_as_text(fake_app: FedMedApp, hostile: s
     async with fake_app.run_test(size=(120, 36)) as pilot:
         await until(pilot, lambda: fake_app.workspace.status.ready)
         await pilot.press("5")
-        fake_app.screen.query_one(Input).value = MARKUP
-        fake_app.workspace.ask("base", MARKUP)
-        job = fake_app.workspace.chat_job
+        fake_app.workspace.ask(("base",), MARKUP)
+        job = fake_app.workspace.chat.job
         end = ChatFinished(job=job, adapter="base", tokens=3, first_token_seconds=0.1, seconds=1.0, stopped=False, note=hostile)
         for event in (ChatText(job=job, text=hostile), end):
             fake_app.workspace.take(Stamped(seq=1, time=script.START, event=event))
         await pilot.press("2", "5")
         await redraw(pilot)
 
-        await until(pilot, lambda: fake_app.workspace.conversation("base").exchanges[0].finished)
+        await until(pilot, lambda: fake_app.workspace.conversation(("base",)).exchanges[0].answer.finished)
         assert "\x1b" not in text_of(pilot)
 
 
@@ -67,7 +66,7 @@ async def test_a_question_full_of_markup_can_be_asked(fake_app: FedMedApp) -> No
     async with fake_app.run_test(size=(120, 36)) as pilot:
         await until(pilot, lambda: fake_app.workspace.status.ready)
         await pilot.press("5")
-        fake_app.screen.query_one(Input).value = MARKUP
+        fake_app.screen.query_one(Composer).write(MARKUP)
         await pilot.press("enter")
 
         await until(pilot, lambda: f"› {MARKUP}" in text_of(pilot))

@@ -27,9 +27,9 @@ async def test_the_bundled_model_trains_from_the_start_key_and_answers_meanwhile
 
         await pilot.press("5")
         await pilot.press(*"thirst", "enter")
-        exchange = app.workspace.conversation("base").exchanges[0]
-        await until(pilot, lambda: exchange.answer or exchange.failure, PATIENCE)
-        assert not exchange.failure
+        answer = app.workspace.conversation(("base",)).exchanges[0].answer
+        await until(pilot, lambda: answer.text or answer.failure, PATIENCE)
+        assert not answer.failure
         await pilot.press("escape")
         await until(pilot, lambda: "stopped" in text_of(pilot), PATIENCE)
 

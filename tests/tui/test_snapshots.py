@@ -8,9 +8,9 @@ import pytest
 import script
 from conftest import redraw, tell
 from textual.pilot import Pilot
-from textual.widgets import Input
+from textual.widgets import Input, TextArea
 
-from engine.protocol import ChatFinished, ChatText, Stamped
+from engine.protocol import ChatFinished, ChatText, JobFinished, Stamped
 from fedmed_tui.app import FedMedApp
 
 SIZES = [(80, 24), (120, 36)]
@@ -24,6 +24,7 @@ Compare = Callable[..., bool]
 def still(monkeypatch: pytest.MonkeyPatch) -> None:
     """No blinking cursor."""
     monkeypatch.setattr(Input, "cursor_blink", False)
+    monkeypatch.setattr(TextArea, "cursor_blink", False)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -60,14 +61,14 @@ def test_screen_after_the_run(app: FedMedApp, snap_compare: Compare, key: str, s
 def test_chat_with_an_answer(app: FedMedApp, snap_compare: Compare, still: None, size: tuple[int, int]) -> None:
     async def look(pilot: Pilot[None]) -> None:
         await tell(pilot, script.session_events())
-        exchange = app.workspace.ask("base", "What are symptoms of diabetes?")
+        exchange = app.workspace.ask(("base",), "What are symptoms of diabetes?")
         text = "Common ones are:\n\n- **thirst**\n- passing much urine\n- tiredness\n"
         end = ChatFinished(
             job=exchange.job, adapter="base", tokens=24, first_token_seconds=0.4, seconds=2.0, stopped=False, note=""
         )
         for event in (ChatText(job=exchange.job, text=text), end):
             app.workspace.take(Stamped(seq=1, time=script.START, event=event))
-        app.workspace.chat_job = ""
+        app.workspace.take(Stamped(seq=1, time=script.START, event=JobFinished(job=exchange.job, outcome="done")))
         await pilot.press("5")
         await redraw(pilot)
 

@@ -31,19 +31,19 @@ def test_nothing_can_be_asked_of_an_engine_that_does_not_run() -> None:
     workspace = Workspace()
 
     with pytest.raises(EngineError, match="Press r"):
-        workspace.ask("base", "thirst?")
+        workspace.ask(("base",), "thirst?")
 
-    assert workspace.conversation("base").exchanges == []
+    assert workspace.conversation(("base",)).exchanges == []
 
 
 def test_the_base_model_has_one_conversation_and_a_hospital_one_per_run() -> None:
     workspace = Workspace()
-    base, hospital = workspace.conversation("base"), workspace.conversation("A")
+    base, hospital = workspace.conversation(("base",)), workspace.conversation(("A",))
 
     workspace.live.run = "another"
 
-    assert workspace.conversation("base") is base
-    assert workspace.conversation("A") is not hospital
+    assert workspace.conversation(("base",)) is base
+    assert workspace.conversation(("A",)) is not hospital
 
 
 LOADING = Progress(job="run-1", what="loading", done=1, total=2)
