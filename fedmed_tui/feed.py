@@ -100,7 +100,7 @@ def _(event: RoundFinished) -> str:
 @sentence.register
 def _(event: RunFinished) -> str:
     ends = {
-        "done": f"Run {event.run} finished: {event.completed} rounds. Adapters are in {event.folder}.",
+        "done": f"Run {event.run} finished, {event.completed} of {event.rounds} rounds. Adapters are in {event.folder}.",
         "cancelled": f"Run {event.run} stopped after {event.completed} of {event.rounds} rounds; it can be resumed.",
         "paused": f"Run {event.run} paused after {event.completed} of {event.rounds} rounds, short of hospitals; resume it.",
         "failed": f"Run {event.run} failed after {event.completed} of {event.rounds} rounds; it can be resumed.",
