@@ -9,6 +9,7 @@ from engine.protocol import ModelLoaded
 
 if TYPE_CHECKING:  # tensor libraries are loaded by the first job that needs them, so that the engine is ready at once
     from engine.data.pairs import Pair
+    from engine.federated.flare.worker import Attending
     from engine.model.adapters import AdapterBank
     from engine.model.serving import Serving
 
@@ -28,5 +29,7 @@ class Engine:
     """The run whose benchmark is in progress: its base model stays loaded."""
     serving: Serving | None = None
     """Answers from `bank`; made by the first question."""
+    attending: Attending | None = None
+    """The federation's run that this engine's hospital has joined."""
     test_pairs: tuple[object, dict[str, Pair]] | None = None
     """What the files of the data folder looked like, and its test pairs by question."""

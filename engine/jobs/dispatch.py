@@ -5,6 +5,7 @@ from __future__ import annotations
 from engine.jobs.context import Engine
 from engine.jobs.data import DataCommand, data_job
 from engine.protocol import (
+    Attend,
     BrowsePairs,
     Chat,
     Compare,
@@ -19,7 +20,7 @@ from engine.protocol import (
 )
 from engine.scheduler import Job
 
-JobCommand = DataCommand | LoadModel | StartRun | ResumeRun | WhatIf | RunBenchmark | Chat | Compare
+JobCommand = DataCommand | LoadModel | StartRun | ResumeRun | Attend | WhatIf | RunBenchmark | Chat | Compare
 INTERACTIVE = (BrowsePairs, CompareHospitals, DescribeData, PreviewSource, LoadModel, WhatIf, Chat, Compare)
 """Somebody waits for these: they go before training."""
 
@@ -44,6 +45,10 @@ def job_for(engine: Engine, command: JobCommand) -> Job:
             from engine.jobs.run import resume_run
 
             yield from resume_run(engine, command)
+        case Attend():
+            from engine.jobs.attend import attend
+
+            yield from attend(engine, command)
         case WhatIf():
             from engine.jobs.what_if import what_if
 

@@ -1,10 +1,10 @@
 """Federations on the coordinator's disk: their names, hospitals and kits, and what a kit allows.
 
-    FEDMED_HOME/federations/NAME/
-      federation.json        name, server, port, hospitals
-      authority/             the certificate authority; whoever has it can add hospitals
-      server/  operator/     the coordinator's own kits
-      hospital_A/ …          one kit per hospital: to be moved to that hospital, and to nobody else
+FEDMED_HOME/federations/NAME/
+  federation.json        name, server, port, hospitals
+  authority/             the certificate authority; whoever has it can add hospitals
+  server/  operator/     the coordinator's own kits
+  hospital_A/ …          one kit per hospital: to be moved to that hospital, and to nobody else
 """
 
 from __future__ import annotations
@@ -73,7 +73,9 @@ class Federation(Struct, frozen=True, kw_only=True):
 def folder_of(name: str) -> Path:
     """Where a federation lies. Raises FederationError when the name could leave the folder."""
     if not locations.RUN_NAME.fullmatch(name) or name != name.lower():
-        raise FederationError("is not a federation's name.", where=repr(name)[:100], hint="Use lower-case letters, digits, '-' and '_'.")
+        raise FederationError(
+            "is not a federation's name.", where=repr(name)[:100], hint="Use lower-case letters, digits and '-'."
+        )
     return locations.home() / "federations" / name
 
 
@@ -83,7 +85,9 @@ def read_federation(name: str) -> Federation:
     try:
         return msgspec.json.decode(path.read_bytes(), type=Federation)
     except FileNotFoundError:
-        raise FederationError("there is no such federation.", where=name, hint="Make one: fedmed-tui federation create.") from None
+        raise FederationError(
+            "there is no such federation.", where=name, hint="`fedmed-tui federation create` makes one."
+        ) from None
     except (OSError, msgspec.DecodeError) as error:
         raise FederationError(f"is damaged: {error}.", where=str(path)) from None
 
@@ -99,9 +103,13 @@ def create_federation(name: str, server: str, port: int, hospitals: Sequence[str
 
     folder = folder_of(name)
     if folder.exists():
-        raise FederationError("a federation of this name exists.", where=str(folder), hint="Choose another name, or remove that folder.")
+        raise FederationError(
+            "a federation of this name exists.", where=str(folder), hint="Choose another name, or remove that folder."
+        )
     if wrong := [one for one in hospitals if not HOSPITAL_NAME.fullmatch(one)]:
-        raise FederationError("is not a hospital's name.", where=repr(wrong[0])[:100], hint="Letters, digits, '_' and '-', as in hospital_A.")
+        raise FederationError(
+            "is not a hospital's name.", where=repr(wrong[0])[:100], hint="Letters, digits, '_' and '-', as in hospital_A."
+        )
     federation = Federation(name=name, server=server, port=port, hospitals=tuple(sorted(set(hospitals))))
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{name}-") as work:

@@ -1,10 +1,10 @@
 """What a hospital allows, whatever a coordinator asks: a TOML file in its kit, enforced in its own engine process.
 
-    # KIT/local/policy.toml
-    runs = ["asthma-*"]            # names of runs it takes part in
-    weightings = ["agent", "equal"]
-    min_pairs = 500
-    max_steps = 200
+# KIT/local/policy.toml
+runs = ["asthma-*"]            # names of runs it takes part in
+weightings = ["agent", "equal"]
+min_pairs = 500
+max_steps = 200
 """
 
 from __future__ import annotations
@@ -119,4 +119,6 @@ def read_policy(kit: Path) -> Policy:
     except FileNotFoundError:
         return Policy()
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
-        raise SettingsError(f"is not a policy: {error}.", where=str(path), hint="Each line of a fresh kit's file shows the default.") from None
+        raise SettingsError(
+            f"is not a policy: {error}.", where=str(path), hint="Each line of a fresh kit's file shows the default."
+        ) from None

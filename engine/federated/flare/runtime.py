@@ -12,7 +12,7 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,11 @@ KIT, DATA = "FEDMED_KIT", "FEDMED_HOSPITAL_DATA"
 OPERATOR = "operator"
 SYNC_SECONDS = 60
 TICK = 0.5
+REASONS = {
+    "gone": "its engine ended with code {code}",
+    "late": "it was told to stop",
+    "raised": "an unexpected error ended its work",
+}
 VALID_DAYS = 720
 
 
@@ -90,8 +95,8 @@ def hospital_argv(kit: Path, hospital: str) -> list[str]:
 
 
 def _argv(module: str, kit: Path, config: str, *settings: str) -> list[str]:
-    app = f"nvflare.private.fed.app.{module}"
-    return [sys.executable, "-u", "-m", app, "-m", str(kit), "-s", config, "--set", "secure_train=true", *settings, "config_folder=config"]
+    settings = ("secure_train=true", *settings, "config_folder=config")
+    return [sys.executable, "-u", "-m", f"nvflare.private.fed.app.{module}", "-m", str(kit), "-s", config, "--set", *settings]
 
 
 # --- the operator --------------------------------------------------------------------------------------------------------------
@@ -125,15 +130,19 @@ def write_job(folder: Path, run: str, hospitals: Sequence[str], door: Path) -> P
     app = folder / run / "app" / "config"
     app.mkdir(parents=True)
     common = {"format_version": 2, "task_data_filters": [], "task_result_filters": []}
+    controller = {
+        "server_obj_id": "_server",
+        "collab_obj_ids": [],
+        "props": {"door": str(door)},
+        "sync_task_timeout": SYNC_SECONDS,
+    }
+    executor = {"path": EXECUTOR, "args": {"client_obj_id": "_client", "collab_obj_ids": []}}
     server = {
-        "workflows": [
-            {"id": "controller", "path": CONTROLLER,
-             "args": {"server_obj_id": "_server", "collab_obj_ids": [], "props": {"door": str(door)}, "sync_task_timeout": SYNC_SECONDS}}
-        ],
+        "workflows": [{"id": "controller", "path": CONTROLLER, "args": controller}],
         "components": [{"id": "_server", "path": f"{HERE}.CoordinatorRelay", "args": {}}],
-    }  # fmt: skip
+    }
     client = {
-        "executors": [{"tasks": ["*"], "executor": {"path": EXECUTOR, "args": {"client_obj_id": "_client", "collab_obj_ids": []}}}],
+        "executors": [{"tasks": ["*"], "executor": executor}],
         "components": [{"id": "_client", "path": f"{HERE}.HospitalRelay", "args": {}}],
     }
     meta = {"name": run, "resource_spec": {}, "min_clients": len(hospitals), "deploy_map": {"app": ["server", *hospitals]}}
@@ -190,9 +199,8 @@ class CoordinatorRelay:
         answer = Answer(number=call.number, site=site, fault="gone", reason="its connection broke")
         for _, result in results:
             answer = _answer(call.number, site, result)
-        for failure in results.failures.values():
-            late = isinstance(failure.cause, TimeoutError)
-            answer = Answer(number=call.number, site=site, fault="late" if late else "gone", reason=f"it gave no answer in {call.seconds:g} s" if late else "its connection broke")
+        if any(isinstance(failure.cause, TimeoutError) for failure in results.failures.values()):
+            answer = Answer(number=call.number, site=site, fault="late", reason=f"it gave no answer in {call.seconds:g} s")
         with suppress(OSError):
             line.send(answer)
 
@@ -203,8 +211,7 @@ def _answer(number: int, site: str, result: Any) -> Answer:
         case {"payload": bytes() as payload}:
             return Answer(number=number, site=site, payload=payload)
         case {"fault": "gone" | "late" | "raised" as fault, "code": int() as code}:
-            reasons = {"gone": f"its engine ended with code {code}", "late": "it was told to stop", "raised": "an unexpected error ended its work"}
-            return Answer(number=number, site=site, fault=fault, reason=reasons[fault])
+            return Answer(number=number, site=site, fault=fault, reason=REASONS[fault].format(code=code))
         case _:
             return Answer(number=number, site=site, fault="damaged", reason="its answer is none of this protocol")
 

@@ -77,10 +77,11 @@ class FlareTransport:
         yield from self._submit(job)
         missing = [name for name in self._names if name not in self._infos]
         if missing:
+            why = "; ".join(f"{name}: {self._refused.get(name, 'it is not connected')}" for name in missing)
             raise FederationError(
-                f"not there: {', '.join(f'{name} ({self._refused.get(name, 'not connected')})' for name in missing)}.",
+                f"not every hospital can begin: {why}.",
                 where=self._federation.name,
-                hint="Every hospital must be there when a run begins: `fedmed-tui hospital start KIT --data FOLDER` on its machine.",
+                hint="`fedmed-tui hospital start KIT --data FOLDER`, on its machine, connects one.",
             )
 
     def close(self) -> None:
@@ -207,9 +208,12 @@ class FlareTransport:
         self._drop()
         if job:
             yield Progress(job=job, what=f"looking for the hospitals of {self._federation.name}", done=0, total=0)
-        present = [name for name in self._names if name in (yield from _in_thread(self._connected))]
+        connected = yield from _in_thread(self._connected)
+        present = [name for name in self._names if name in connected]
         if not present:
-            raise FederationError("no hospital is connected.", where=self._federation.name, hint="`fedmed-tui federation status` says who is.")
+            raise FederationError(
+                "no hospital is connected.", where=self._federation.name, hint="`fedmed-tui federation status` says who is."
+            )
         with Door() as door, tempfile.TemporaryDirectory() as work:
             folder = runtime.write_job(Path(work), self._invitation.run, present, door.folder)
             yield from _in_thread(lambda: runtime.submit(self._federation.kit("operator"), self._federation.name, folder))
@@ -245,20 +249,26 @@ class FlareTransport:
             if job:
                 yield Progress(job=job, what=f"{item.site} has joined", done=0, total=0)
         if odd:
-            raise FederationError(f"{'; '.join(sorted(odd))}.", where=self._federation.name, hint="All must use the same base model and version.")
+            raise FederationError(
+                f"{'; '.join(sorted(odd))}.", where=self._federation.name, hint="All must use the same base model and version."
+            )
 
 
 T = TypeVar("T")
 
 
-def _in_thread(work: Callable[[], T], seconds: float = PATIENCE_SECONDS, give_up: Callable[[], None] = lambda: None) -> Generator[None, None, T]:
-    """The result of something that blocks, with pauses in between. Raises what it raises, FederationError when it takes too long."""
+def _in_thread(
+    work: Callable[[], T], seconds: float = PATIENCE_SECONDS, give_up: Callable[[], None] = lambda: None
+) -> Generator[None, None, T]:
+    """The result of something that blocks, with pauses in between. Raises FederationError when it takes too long."""
     with ThreadPoolExecutor(1, thread_name_prefix="federation") as pool:
         future, until = pool.submit(work), time.monotonic() + seconds
         try:
             while not future.done():
                 if time.monotonic() > until:
-                    raise FederationError(f"no answer in {seconds:g} s.", where="federation", hint="See `fedmed-tui federation status`.")
+                    raise FederationError(
+                        f"no answer in {seconds:g} s.", where="federation", hint="See `fedmed-tui federation status`."
+                    )
                 wait([future], BEAT)
                 yield None
         finally:

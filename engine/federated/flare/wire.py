@@ -1,6 +1,7 @@
 """What travels over the network, as bytes: one safetensors file a message, its header in the file's metadata.
 
-Tensors are named arrays `group|name`; the header is JSON of one of a closed list of types. Reading a message checks its size, its
+Tensors are named arrays `group|name`; the header is JSON of one of a closed list of types (with Infinity, which
+the error of a single pair's gain is). Reading a message checks its size, its
 header, and that every tensor is a finite-length fp32 array of a plausible name; shapes are checked against the model by whoever
 holds it (`AdapterBank.check`). Nothing here can run code.
 """
@@ -31,7 +32,17 @@ TENSOR_NAME = re.compile(r"[a-z0-9]{1,20}\|[A-Za-z0-9_.]{1,300}\.lora_[AB]\.weig
 HEADER = "message"
 
 Rule = Literal[
-    "run", "aggregation", "pairs", "steps", "base model", "quantization", "adapter", "tokenizer", "protocol", "not joined", "report"
+    "run",
+    "aggregation",
+    "pairs",
+    "steps",
+    "base model",
+    "quantization",
+    "adapter",
+    "tokenizer",
+    "protocol",
+    "not joined",
+    "report",
 ]
 Groups = dict[str, Adapter]
 
@@ -140,14 +151,12 @@ class Step(Struct, frozen=True, tag=True):
 
 Header = Join | Joined | Train | Trained | Evaluate | Measured | Assess | Judged | Refused | Broken | Step
 
-_headers = msgspec.json.Decoder(Header)
-
 
 def pack(header: Header, groups: Mapping[str, Adapter] | None = None) -> bytes:
     """The message as bytes; same message, same bytes."""
     tensors = {f"{group}|{name}": one for group, adapter in (groups or {}).items() for name, one in adapter.items()}
     named = {name: tensors[name].contiguous() for name in sorted(tensors)}
-    return bytes(save(named, metadata={HEADER: msgspec.json.encode(header).decode()}))
+    return bytes(save(named, metadata={HEADER: json.dumps(msgspec.to_builtins(header))}))
 
 
 def unpack(data: bytes, *, where: str) -> tuple[Header, Groups]:
@@ -155,9 +164,9 @@ def unpack(data: bytes, *, where: str) -> tuple[Header, Groups]:
     if len(data) > MAX_BYTES:
         raise ProtocolError(f"a message of {len(data):,} bytes is longer than allowed.", where=where)
     try:
-        header = _headers.decode(_metadata(data))
+        header = msgspec.convert(json.loads(_metadata(data)), type=Header)
         tensors = load(data)
-    except (SafetensorError, msgspec.DecodeError, ValueError, KeyError, TypeError, RecursionError) as error:
+    except (SafetensorError, msgspec.ValidationError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise ProtocolError(f"not a message of this protocol: {type(error).__name__}.", where=where) from None
     groups: Groups = {}
     for name in sorted(tensors):

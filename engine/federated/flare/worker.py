@@ -89,17 +89,23 @@ class Attending:
         found = yield from self.hospital.assess(
             Assessment(asked.round, adapters, asked.vectors, asked.part, asked.pairs, {name: limits}, asked.slopes)
         )
-        rounded = {field: tuple(map(self.policy.rounded, getattr(found, field))) for field in ("losses", "gains", "errors", "slopes")}
+        rounded = {
+            field: tuple(map(self.policy.rounded, getattr(found, field))) for field in ("losses", "gains", "errors", "slopes")
+        }
         return wire.pack(wire.Judged(**rounded, pairs=found.pairs, tokens=found.tokens, seconds=found.seconds))
 
 
 def partition_folder(data: Path, hospital: str) -> Path:
-    """The folder that holds `hospital_X`, given either that folder or the partition in it. Raises DataError when it is neither."""
+    """The folder that holds `hospital_X`, given that folder or the partition itself. Raises DataError."""
     if data.name in (f"{PREFIX}{hospital}", f"{PREFIX}{hospital}{SUFFIX}") and data.exists():
         return data.parent
     if any((data / f"{PREFIX}{hospital}{ending}").exists() for ending in ("", SUFFIX)):
         return data
-    raise DataError(f"holds no data of hospital {hospital}.", where=str(data), hint=f"Name the folder {PREFIX}{hospital}, or the one it is in.")
+    raise DataError(
+        f"holds no data of hospital {hospital}.",
+        where=str(data),
+        hint=f"Name the folder {PREFIX}{hospital}, or the one it is in.",
+    )
 
 
 def tokenizer_digest(bank: AdapterBank) -> str:

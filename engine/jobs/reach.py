@@ -1,0 +1,111 @@
+"""Where a run's hospitals are: in this process, or in a federation."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from pathlib import Path
+from typing import Protocol
+
+from engine import locations
+from engine.data.partition import list_hospitals
+from engine.federated.hospital import Hospital
+from engine.federated.transport import InProcess, Transport
+from engine.jobs.context import Engine
+from engine.manifest import Manifest
+from engine.protocol import AnyEvent, HospitalInfo, Progress, RunStarted, decode_event
+from engine.settings import RunConfig
+
+Opening = Generator[AnyEvent | None, None, Transport]
+
+
+class Reach(Protocol):
+    """The hospitals of a run, before and while it goes on."""
+
+    names: tuple[str, ...]
+    """Sorted."""
+
+    def open(self, engine: Engine, job: str, manifest: Manifest) -> Opening:
+        """Reach everybody; the model is loaded by then. Returns the transport."""
+        ...
+
+    def close(self) -> None:
+        """The run has ended, one way or another."""
+        ...
+
+
+class Here:
+    """Hospitals in this process."""
+
+    def __init__(self, config: RunConfig) -> None:
+        """Read every partition, before the model is loaded: bad data shows at once. Raises DataError."""
+        folder = locations.data_folder(config.data.folder)
+        self.names = tuple(sorted(config.data.hospitals or list_hospitals(folder)))
+        self._hospitals = [Hospital(name, folder, config) for name in self.names]
+
+    def open(self, engine: Engine, job: str, manifest: Manifest) -> Opening:
+        """Give everybody the model."""
+        assert engine.bank is not None
+        yield Progress(job=job, what="reading the pairs", done=0, total=0)
+        for hospital in self._hospitals:
+            hospital.attach(engine.bank)
+        return InProcess(self._hospitals, manifest.config.federation.deadline_s)
+
+    def close(self) -> None:
+        """Nothing is left behind."""
+
+
+class Elsewhere:
+    """Hospitals of a federation, each with an engine of its own."""
+
+    def __init__(self, config: RunConfig) -> None:
+        """Raises FederationError when there is no such federation, or it has no such hospital."""
+        from engine.federated.flare.kits import FederationError, read_federation
+        from engine.federated.flare.transport import FlareTransport
+
+        self._federation = read_federation(config.federation.name)
+        self.names = tuple(sorted(config.data.hospitals or self._federation.hospitals))
+        self._transport: FlareTransport | None = None
+        if strangers := sorted(set(self.names) - set(self._federation.hospitals)):
+            raise FederationError(
+                f"has no hospital {strangers[0]}.",
+                where=self._federation.name,
+                hint=f"It has {', '.join(self._federation.hospitals)}.",
+            )
+
+    def open(self, engine: Engine, job: str, manifest: Manifest) -> Opening:
+        """Submit the job and let everybody join. Raises FederationError naming who is missing or does not fit."""
+        from engine.federated.flare import wire
+        from engine.federated.flare.transport import FlareTransport
+        from engine.federated.flare.worker import tokenizer_digest
+
+        assert engine.bank is not None and engine.loaded is not None
+        invitation = wire.Join(
+            run=manifest.run,
+            config=manifest.config,
+            digest=engine.loaded.digest,
+            quantization=engine.loaded.quantization,
+            tokenizer=tokenizer_digest(engine.bank),
+        )
+        self._transport = FlareTransport(self._federation, invitation, known(locations.run_folder(manifest.run)))
+        yield from self._transport.open(job)
+        return self._transport
+
+    def close(self) -> None:
+        """Every hospital stops."""
+        if self._transport is not None:
+            self._transport.close()
+
+
+def reach(config: RunConfig) -> Reach:
+    """Where the settings say."""
+    return Elsewhere(config) if config.federation.name else Here(config)
+
+
+def known(folder: Path) -> dict[str, HospitalInfo]:
+    """The hospitals of a run as they entered it, out of its record; empty when there is none."""
+    path = folder / "events.jsonl"
+    for line in path.read_bytes().splitlines() if path.exists() else []:
+        event = decode_event(line).event
+        if isinstance(event, RunStarted):
+            return {hospital.name: hospital for hospital in event.hospitals}
+    return {}
