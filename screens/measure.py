@@ -19,7 +19,7 @@ from fedmed_tui.widgets.text import safe
 from screens.form import Form, row, whole_number
 
 FULL = "full"
-KINDS = (("quick: from the run's records, without a model; seconds", "quick"), ("full: trains again to compare; minutes", FULL))
+KINDS = (("quick: from the run's records; seconds", "quick"), ("full: trains again to compare; minutes", FULL))
 
 
 class MeasureScreen(Form[RunBenchmark]):

@@ -168,7 +168,7 @@ def _full_runs(at: Axes, section: Aggregation) -> None:
 
 
 def _weights(at: Axes, section: Aggregation) -> None:
-    names, bottom = sorted(section.rounds[-1].weights), [0.0] * len(section.rounds)
+    names, bottom = section.hospitals, [0.0] * len(section.rounds)
     rounds = [one.round for one in section.rounds]
     for index, name in enumerate(names):
         weights = [one.weights.get(name, 0.0) for one in section.rounds]

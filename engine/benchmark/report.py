@@ -81,8 +81,11 @@ def _headlines(results: BenchmarkResults) -> Iterator[str]:
             f"{percent(reference.reduction(results.efficiency.claimed_base_bytes))} less than 7 GB."
         )
     if results.privacy and results.privacy.raw_values_sent is not None:
-        up = results.privacy.bytes_per_round("up")
-        yield f"**Raw values sent** {results.privacy.raw_values_sent}; adapters up {size(up)} a round, all hospitals together."
+        up, down = results.privacy.bytes_per_round("up"), results.privacy.bytes_per_round("down")
+        yield (
+            f"**Raw values sent** {results.privacy.raw_values_sent}; adapters up {size(up)} and down {size(down)} a round, "
+            "all hospitals together."
+        )
     if results.inference:
         warm = results.inference
         ratio = f", {warm.cold_ratio:.0f} times faster than from a cold start" if warm.cold_ratio else ""

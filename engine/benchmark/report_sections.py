@@ -59,19 +59,19 @@ def learning(section: Learning) -> str:
     """Validation loss by round, and the arms on test pairs."""
     names = list(section.validation[0].losses)
     rows = [
-        [f"{at.round}" if at.round else "base", *(number(at.losses[name], 4) for name in names), *_macro(at.macro)]
+        [f"{at.round}" if at.round else "base", *(_loss(at.losses[name]) for name in names), _loss(at.macro)]
         for at in section.validation
     ]
-    text = "Validation loss of the global adapter, nats per answer token (lower is better):\n\n"
-    text += table(["round", *names, "mean", "perplexity"], rows)
+    text = "Validation loss of the global adapter, nats per answer token (lower is better), with its perplexity:\n\n"
+    text += table(["round", *names, "mean"], rows)
     if section.test is None:
         return text + "\nThe comparison on test pairs needs the full benchmark.\n"
     return f"{text}\n{_arms(section.test)}"
 
 
-def _macro(loss: float) -> tuple[str, str]:
-    """A mean loss and its perplexity."""
-    return number(loss, 4), number(math.exp(loss), 2)
+def _loss(loss: float | None) -> str:
+    """`3.7612 (43.0)`: a loss and its perplexity."""
+    return NONE if loss is None else f"{number(loss, 4)} ({number(math.exp(loss), 1)})"
 
 
 def _arms(test: TestComparison) -> str:
@@ -80,16 +80,16 @@ def _arms(test: TestComparison) -> str:
     rows = [
         [
             ARMS[arm.arm],
-            *(number(arm.losses.get(name), 4) for name in names),
-            *_macro(arm.macro),
+            *(_loss(arm.losses.get(name)) for name in names),
+            _loss(arm.macro),
             signed((arm.macro - base) / base),
             f"{arm.steps:,}" if arm.steps else NONE,
         ]
         for arm in test.arms
     ]
     pairs = ", ".join(f"{name} {test.pairs[name]} pairs ({test.tokens[name]:,} answer tokens)" for name in names)
-    text = f"Loss on TEST pairs, which no training and no choice has seen: {pairs}.\n\n"
-    text += table(["", *names, "mean", "perplexity", "against base", "steps"], rows)
+    text = f"Loss (perplexity) on TEST pairs, which no training and no choice has seen: {pairs}.\n\n"
+    text += table(["", *names, "mean", "against base", "steps"], rows)
     if test.recovered is not None:
         text += f"\nFederation recovers {percent(test.recovered, 0)} of what training on all pairs in one place gains.\n"
     return text
@@ -97,7 +97,7 @@ def _arms(test: TestComparison) -> str:
 
 def aggregation(section: Aggregation) -> str:
     """Weights by round, every weighting on the last updates, some on complete runs."""
-    names = list(section.rounds[-1].weights)
+    names = section.hospitals
     rows = [
         [str(at.round), *(number(at.weights.get(name), 3) for name in names), number(at.scale, 2), percent(at.combine_error)]
         for at in section.rounds

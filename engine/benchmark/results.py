@@ -208,6 +208,11 @@ class Aggregation(Struct, frozen=True, kw_only=True):
     seeds: tuple[int, ...] = ()
     """Of `full_runs`."""
 
+    @property
+    def hospitals(self) -> list[str]:
+        """Everybody who counted in any round: one that was left out of the last one is among them."""
+        return sorted({name for one in self.rounds for name in one.weights})
+
 
 # --- privacy -------------------------------------------------------------------------------------------------------------------
 

@@ -139,5 +139,7 @@ class Deck(Container):
     def _mark(self) -> None:
         for tab in self.query(Tab):
             tab.set_class(tab.index == self.chosen, "-chosen")
+            if tab.index == self.chosen:
+                tab.scroll_visible(animate=False, force=True)  # the row may be longer than the screen
         for index, panel in enumerate(self._panels):
             panel.set_class(index == self.chosen, "-chosen")

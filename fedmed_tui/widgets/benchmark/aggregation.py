@@ -37,9 +37,9 @@ class ResultWeights(WeightChart):
     def series(self, run: RunState) -> list[Series]:
         """One part of the bar per hospital; none when there are more hospitals than marks."""
         section = self.workspace.benchmarks.sections(run).aggregation
-        if section is None or len(section.rounds[-1].weights) > len(MARKS):
+        if section is None or len(section.hospitals) > len(MARKS):
             return []
-        hospitals = looks(list(section.rounds[-1].weights), dark=self.app.current_theme.dark)
+        hospitals = looks(section.hospitals, dark=self.app.current_theme.dark)
         return [
             Series(name, one.mark, one.rgb, {at.round: at.weights.get(name, 0.0) for at in section.rounds[-SHOWN:]})
             for name, one in hospitals.items()

@@ -77,7 +77,7 @@ class WaitingTimes(Vertical):
         plt.yaxes(True, False)
         accent = Color.parse(self.app.theme_variables["accent"]).rgb
         lengths = [math.log10(value) - low for _, value in known]
-        plt.bar([name for name, _ in known], lengths, orientation="horizontal", width=0.45, color=accent)
+        plt.bar([name for name, _ in known], lengths, orientation="horizontal", width=0.1, color=accent)
         ticks = {math.log10(at) - low: label for at, label in TICKS.items() if low <= math.log10(at) <= high}
         plt.xlim(0, high - low)
         plt.xticks(list(ticks), list(ticks.values()))
