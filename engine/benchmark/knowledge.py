@@ -18,9 +18,10 @@ from engine.benchmark.statistics import wilson
 from engine.benchmark.suite import FORWARD, Item, Measuring, NotMeasured, Subject, Tick
 from engine.data.pairs import TEST, Pair
 from engine.data.partition import read_partition
+from engine.jobs.model import ensure_serving
 from engine.jobs.served import Adapters
 from engine.model.generate import Sampling, generate
-from engine.model.serving import Serving, prepare
+from engine.model.serving import Serving
 from engine.model.template import prompt_ids
 from engine.protocol import BASE, GLOBAL, ChatTurn
 
@@ -126,10 +127,7 @@ def _free_text(subject: Subject) -> Measuring[list[FreeText]]:
 
 
 def _serving(subject: Subject) -> Measuring[Serving]:
-    engine = subject.engine
-    if engine.serving is None or engine.serving.bank is not subject.bank:
-        engine.serving = yield from prepare(subject.bank)
-    return engine.serving
+    return (yield from ensure_serving(subject.engine, subject.bank))
 
 
 def _rouge(subject: Subject, serving: Serving, pair: Pair) -> Measuring[list[float]]:

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from engine.errors import ModelError
 from engine.jobs.chat import guarded
 from engine.jobs.context import Engine
-from engine.jobs.model import ensure_bank
+from engine.jobs.model import ensure_bank, ensure_serving
 from engine.jobs.reference import hint, score
 from engine.jobs.served import Adapters
 from engine.model.adapters import AdapterBank
 from engine.model.generate import Sampling, TextStream, generate
-from engine.model.serving import Serving, prepare
+from engine.model.serving import Serving
 from engine.model.template import prompt_ids
 from engine.protocol import AnyEvent, Asking, ChatFinished, ChatText, ChatTurn
 from engine.safety.guardrails import Finding
@@ -125,11 +125,7 @@ class _Answer:
 
 def _serving(engine: Engine, command: Asking, adapters: Adapters) -> Generator[AnyEvent | None, None, Serving]:
     """The loaded model, ready to answer."""
-    bank = yield from _bank(engine, command, adapters)
-    if engine.serving is None or engine.serving.bank is not bank:
-        engine.serving = None
-        engine.serving = yield from prepare(bank)
-    return engine.serving
+    return (yield from ensure_serving(engine, (yield from _bank(engine, command, adapters))))
 
 
 def _bank(engine: Engine, command: Asking, adapters: Adapters) -> Generator[AnyEvent | None, None, AdapterBank]:

@@ -28,7 +28,7 @@ class Engine:
     measured_run: str = ""
     """The run whose benchmark is in progress: its base model stays loaded."""
     serving: Serving | None = None
-    """Answers from `bank`; made by the first question."""
+    """Answers from `bank`; made by the first question, or at once where a screen is attached."""
     attending: Attending | None = None
     """The federation's run that this engine's hospital has joined."""
     test_pairs: tuple[object, dict[str, Pair]] | None = None

@@ -13,6 +13,7 @@ from engine.errors import ModelError
 from engine.jobs.context import Engine
 from engine.model.adapters import AdapterBank, size_of
 from engine.model.base import BaseModel, load_base
+from engine.model.serving import Serving, prepare
 from engine.protocol import AnyEvent, ModelLoaded, Progress
 from engine.settings import LoraSettings, ModelSettings
 
@@ -51,7 +52,17 @@ def _load(engine: Engine, job: str, model: ModelSettings, lora: LoraSettings) ->
     engine.bank = bank
     engine.loaded = describe(bank, threads, time.monotonic() - started)
     yield engine.loaded
+    if engine.attached:  # somebody may ask at any moment, and should not wait for this then
+        yield from ensure_serving(engine, bank)
     return bank
+
+
+def ensure_serving(engine: Engine, bank: AdapterBank) -> Generator[AnyEvent | None, None, Serving]:
+    """The loaded model, ready to answer."""
+    if engine.serving is None or engine.serving.bank is not bank:
+        engine.serving = None
+        engine.serving = yield from prepare(bank)
+    return engine.serving
 
 
 def _load_base(job: str, model: ModelSettings) -> Generator[AnyEvent | None, None, BaseModel]:
@@ -82,8 +93,8 @@ def describe(bank: AdapterBank, threads: int, seconds: float) -> ModelLoaded:
 
 
 def _set_threads(*, attached: bool) -> int:
-    """All cores when headless; one is left to the screen when there is one."""
+    """All cores when headless; one is left to the screen when there is one. `FEDMED_THREADS` wins over both."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    threads = max(1, cores - 1) if attached else cores
+    threads = int(os.environ.get("FEDMED_THREADS") or (max(1, cores - 1) if attached else cores))
     torch.set_num_threads(threads)
     return threads
