@@ -149,9 +149,6 @@ class FedMedApp(App[None]):
         lost = self.workspace.benchmarks.going is not None
         if lost and not await self._sure("Quit", "The benchmark in progress writes nothing.", "quit"):
             return
-        lost = self.workspace.benchmarks.going is not None
-        if lost and not await self._sure("Quit", "The benchmark in progress writes nothing.", "quit"):
-            return
         self.notify("Ending the engine.")
         await self.workspace.close()
         self.exit()
