@@ -46,5 +46,5 @@ $(APP): pyproject.toml constraints.txt | $(VENV)/bin/python
 
 $(TOOLS): $(APP)
 	@echo "Installing the test tools …"
-	@$(PIP) install --quiet -c constraints.txt -e '.[test]'
+	@$(PIP) install --quiet -c constraints.txt -e '.[test,flare]'
 	@touch $@

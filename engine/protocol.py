@@ -10,10 +10,10 @@ log-likelihood in nats per answer token. This module imports no tensor library.
 
 from __future__ import annotations
 
-from typing import Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from engine.aggregation_messages import (
     Aggregated,
@@ -87,8 +87,17 @@ from engine.data_messages import (
     Strategy,
 )
 from engine.errors import ProtocolError
+from engine.federation_messages import (
+    DEFAULT_PORT,
+    CreateFederation,
+    DescribeFederation,
+    FederationCreated,
+    FederationDescribed,
+    Kit,
+    ServeFederation,
+)
 from engine.messages import Command, Event
-from engine.settings import RunConfig
+from engine.settings import Device, RunConfig
 
 VERSION = 1
 MAX_LINE_BYTES = 16 * 1024 * 1024
@@ -138,6 +147,10 @@ class ResumeRun(Command, frozen=True, kw_only=True):
 
     job: str
     run: str
+    rounds: Annotated[int, Meta(ge=0, le=10_000)] = 0
+    """Rounds it shall take in all; 0 keeps what it was begun with."""
+    device: Device | None = None
+    """Where to compute from now on; None keeps what it was begun with."""
 
 
 class Attend(Command, frozen=True, kw_only=True):
@@ -182,6 +195,9 @@ AnyCommand = (
     | StartRun
     | ResumeRun
     | Attend
+    | CreateFederation
+    | ServeFederation
+    | DescribeFederation
     | WhatIf
     | Chat
     | Compare
@@ -411,6 +427,8 @@ AnyEvent = (
     | PhiScanned
     | DataReported
     | PairsPage
+    | FederationCreated
+    | FederationDescribed
     | RunStarted
     | RoundStarted
     | TrainingStarted

@@ -10,18 +10,22 @@ from engine.protocol import (
     Chat,
     Compare,
     CompareHospitals,
+    CreateFederation,
     DescribeData,
+    DescribeFederation,
     LoadModel,
     PreviewSource,
     ResumeRun,
     RunBenchmark,
+    ServeFederation,
     StartRun,
     WhatIf,
 )
 from engine.scheduler import Job
 
-JobCommand = DataCommand | LoadModel | StartRun | ResumeRun | Attend | WhatIf | RunBenchmark | Chat | Compare
-INTERACTIVE = (BrowsePairs, CompareHospitals, DescribeData, PreviewSource, LoadModel, WhatIf, Chat, Compare)
+FederationCommand = CreateFederation | ServeFederation | DescribeFederation
+JobCommand = DataCommand | FederationCommand | LoadModel | StartRun | ResumeRun | Attend | WhatIf | RunBenchmark | Chat | Compare
+INTERACTIVE = (BrowsePairs, CompareHospitals, DescribeData, PreviewSource, LoadModel, WhatIf, Chat, Compare, DescribeFederation)
 """Somebody waits for these: they go before training."""
 
 
@@ -49,6 +53,10 @@ def job_for(engine: Engine, command: JobCommand) -> Job:
             from engine.jobs.attend import attend
 
             yield from attend(engine, command)
+        case CreateFederation() | ServeFederation() | DescribeFederation():
+            from engine.jobs.federation import federation_job
+
+            yield from federation_job(command)
         case WhatIf():
             from engine.jobs.what_if import what_if
 

@@ -11,6 +11,7 @@ from fedmed_tui.cli.benchmark import benchmark_app
 from fedmed_tui.cli.chat import chat
 from fedmed_tui.cli.data import data_app
 from fedmed_tui.cli.doctor import doctor
+from fedmed_tui.cli.federation import federation_app, hospital_app
 from fedmed_tui.cli.history import export, replay, runs
 from fedmed_tui.cli.model import model_app
 from fedmed_tui.cli.settings import settings
@@ -48,4 +49,6 @@ app.command()(settings)
 app.command()(doctor)
 app.add_typer(benchmark_app, name="benchmark")
 app.add_typer(data_app, name="data")
+app.add_typer(federation_app, name="federation")
+app.add_typer(hospital_app, name="hospital")
 app.add_typer(model_app, name="model")

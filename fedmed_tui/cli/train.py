@@ -28,6 +28,9 @@ def train(
     seed: Annotated[int | None, typer.Option(help="seed")] = None,
     data: Annotated[str | None, typer.Option(metavar="FOLDER", help="data.folder: one partition per hospital.")] = None,
     hospitals: Annotated[str | None, typer.Option(metavar="A,B", help="data.hospitals: who takes part.")] = None,
+    federation: Annotated[
+        str | None, typer.Option(metavar="NAME", help="federation.name: train where its hospitals are.")
+    ] = None,
     max_pairs: Annotated[int | None, typer.Option(help="data.max_pairs: training pairs per hospital.")] = None,
     model: Annotated[str | None, typer.Option(help="model.source: auto, bundled, a folder, or a hub id.")] = None,
     quantization: Annotated[str | None, typer.Option(help="model.quantization: auto, nf4 or none.")] = None,
@@ -48,6 +51,7 @@ def train(
         "seed": seed,
         "data.folder": data,
         "data.hospitals": hospitals.split(",") if hospitals is not None else None,
+        "federation.name": federation,
         "data.max_pairs": max_pairs,
         "model.source": model,
         "model.quantization": quantization,

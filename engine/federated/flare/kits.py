@@ -13,7 +13,9 @@ import json
 import shutil
 import tempfile
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import msgspec
@@ -70,6 +72,18 @@ class Federation(Struct, frozen=True, kw_only=True):
         return self.folder / (participant if participant in ("server", "operator") else f"hospital_{participant}")
 
 
+def nvflare() -> ModuleType:
+    """The file that knows NVFlare. Raises FederationError where the extra is not installed."""
+    try:
+        return import_module("engine.federated.flare.runtime")
+    except ModuleNotFoundError as error:
+        raise FederationError(
+            "needs NVIDIA FLARE, which is not installed.",
+            where=error.name or "nvflare",
+            hint="pip install 'fedmed-tui[flare]'",
+        ) from None
+
+
 def folder_of(name: str) -> Path:
     """Where a federation lies. Raises FederationError when the name could leave the folder."""
     if not locations.RUN_NAME.fullmatch(name) or name != name.lower():
@@ -99,8 +113,6 @@ def list_federations() -> tuple[str, ...]:
 
 def create_federation(name: str, server: str, port: int, hospitals: Sequence[str]) -> Federation:
     """Make certificates and kits. Raises FederationError when the name is taken or a hospital's name cannot be used."""
-    from engine.federated.flare import runtime
-
     folder = folder_of(name)
     if folder.exists():
         raise FederationError(
@@ -113,7 +125,7 @@ def create_federation(name: str, server: str, port: int, hospitals: Sequence[str
     federation = Federation(name=name, server=server, port=port, hospitals=tuple(sorted(set(hospitals))))
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{name}-") as work:
-        made = runtime.provision(name, server, port, federation.hospitals, Path(work) / "workspace")
+        made = nvflare().provision(name, server, port, federation.hospitals, Path(work) / "workspace")
         whole = Path(work) / "whole"
         whole.mkdir(mode=0o700)
         shutil.move(Path(work) / "workspace" / name / "state", whole / "authority")

@@ -113,10 +113,12 @@ def session(kit: Path, federation: str, seconds: float = 10.0) -> Iterator[Sessi
             opened.close()
 
 
-def connected(kit: Path, federation: str) -> list[str]:
-    """Hospitals that the server hears of. Raises what NVFlare raises when the server cannot be reached."""
+def look(kit: Path, federation: str) -> tuple[list[str], list[str]]:
+    """Hospitals that the server hears of, and runs in progress. Raises what NVFlare raises when the server does not answer."""
     with session(kit, federation) as opened:
-        return sorted(client.name for client in opened.get_system_info().client_info)
+        info = opened.get_system_info()
+        jobs = {str(job.job_id): str(job.app_name) for job in info.job_info}
+        return sorted(client.name for client in info.client_info), sorted(jobs.values())
 
 
 def submit(kit: Path, federation: str, job: Path) -> str:

@@ -20,7 +20,7 @@ import msgspec
 from engine.errors import ProtocolError
 from engine.federated.flare import wire
 from engine.federated.flare.channel import Answer, Call, Door, Halt, Line, News, Sites
-from engine.federated.flare.kits import Federation, FederationError
+from engine.federated.flare.kits import Federation, FederationError, nvflare
 from engine.federated.flare.worker import differences
 from engine.federated.transport import Assessing, Evaluating, Training
 from engine.federated.update import Assessment, Assignment, Evaluation, Lost, Update, Verdict
@@ -194,16 +194,16 @@ class FlareTransport:
                 yield from self._submit("")
 
     def _connected(self) -> list[str]:
-        from engine.federated.flare import runtime
+        runtime = nvflare()
 
         try:
-            return runtime.connected(self._federation.kit("operator"), self._federation.name)
+            return list(runtime.look(self._federation.kit("operator"), self._federation.name)[0])
         except Exception:
             return []
 
     def _submit(self, job: str) -> Opening:
         """A job with every named hospital that is connected, and their joining."""
-        from engine.federated.flare import runtime
+        runtime = nvflare()
 
         self._drop()
         if job:
