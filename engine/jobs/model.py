@@ -57,7 +57,7 @@ def _load(engine: Engine, job: str, model: ModelSettings, lora: LoraSettings) ->
     return bank
 
 
-def ensure_serving(engine: Engine, bank: AdapterBank) -> Generator[AnyEvent | None, None, Serving]:
+def ensure_serving(engine: Engine, bank: AdapterBank) -> Generator[None, None, Serving]:
     """The loaded model, ready to answer."""
     if engine.serving is None or engine.serving.bank is not bank:
         engine.serving = None
