@@ -21,7 +21,7 @@ from typing import BinaryIO
 from engine import locations
 from engine.errors import FedMedError, ProtocolError
 from engine.jobs.context import Engine
-from engine.jobs.dispatch import is_interactive, job_for
+from engine.jobs.dispatch import job_for, lane_of
 from engine.protocol import (
     DROPPABLE,
     VERSION,
@@ -124,7 +124,7 @@ class Process:
             case _ if self._ending:
                 self.emit(JobFinished(job=command.job, outcome="cancelled"))
             case _:
-                self._scheduler.add(command.job, job_for(self._engine, command), interactive=is_interactive(command))
+                self._scheduler.add(command.job, job_for(self._engine, command), lane_of(command))
 
     def _greet(self, hello: Hello) -> None:
         self._engine.attached = hello.attached

@@ -21,7 +21,7 @@ from engine.protocol import (
     StartRun,
     WhatIf,
 )
-from engine.scheduler import Job
+from engine.scheduler import Job, Lane
 
 FederationCommand = CreateFederation | ServeFederation | DescribeFederation
 JobCommand = DataCommand | FederationCommand | LoadModel | StartRun | ResumeRun | Attend | WhatIf | RunBenchmark | Chat | Compare
@@ -29,9 +29,11 @@ INTERACTIVE = (BrowsePairs, CompareHospitals, DescribeData, PreviewSource, LoadM
 """Somebody waits for these: they go before training."""
 
 
-def is_interactive(command: JobCommand) -> bool:
-    """Somebody waits for it. A benchmark from a run's records takes seconds, a full one minutes."""
-    return command.quick if isinstance(command, RunBenchmark) else isinstance(command, INTERACTIVE)
+def lane_of(command: JobCommand) -> Lane:
+    """Which jobs it waits for. A benchmark from a run's records takes seconds, a full one minutes."""
+    if isinstance(command, INTERACTIVE) or (isinstance(command, RunBenchmark) and command.quick):
+        return "interactive"
+    return "aside" if isinstance(command, DataCommand) else "background"
 
 
 def job_for(engine: Engine, command: JobCommand) -> Job:

@@ -41,28 +41,45 @@ def job(name: str, count: int) -> Job:
 
 def test_a_chat_goes_before_training() -> None:
     recorder = Recorder()
-    recorder.scheduler.add("train", job("t", 2), interactive=False)
+    recorder.scheduler.add("train", job("t", 2), "background")
     recorder.scheduler.step()
-    recorder.scheduler.add("chat", job("c", 3), interactive=True)
+    recorder.scheduler.add("chat", job("c", 3), "interactive")
 
     assert recorder.run() == ["t1", "c1", "c2", "c3", "chat done", "t2", "train done"]
 
 
 def test_training_gets_a_turn_between_two_answers() -> None:
     recorder = Recorder()
-    recorder.scheduler.add("train", job("t", 2), interactive=False)
-    recorder.scheduler.add("one", job("a", 2), interactive=True)
-    recorder.scheduler.add("two", job("b", 1), interactive=True)
+    recorder.scheduler.add("train", job("t", 2), "background")
+    recorder.scheduler.add("one", job("a", 2), "interactive")
+    recorder.scheduler.add("two", job("b", 1), "interactive")
 
     assert recorder.run() == ["a1", "a2", "one done", "t1", "b1", "two done", "t2", "train done"]
 
 
 def test_background_jobs_run_one_after_the_other() -> None:
     recorder = Recorder()
-    recorder.scheduler.add("one", job("a", 2), interactive=False)
-    recorder.scheduler.add("two", job("b", 1), interactive=False)
+    recorder.scheduler.add("one", job("a", 2), "background")
+    recorder.scheduler.add("two", job("b", 1), "background")
 
     assert recorder.run() == ["a1", "a2", "one done", "b1", "two done"]
+
+
+def test_work_on_data_takes_turns_with_training() -> None:
+    recorder = Recorder()
+    recorder.scheduler.add("train", job("t", 3), "background")
+    recorder.scheduler.add("import", job("i", 2), "aside")
+
+    assert recorder.run() == ["t1", "i1", "t2", "i2", "t3", "import done", "train done"]
+
+
+def test_an_answer_goes_before_both() -> None:
+    recorder = Recorder()
+    recorder.scheduler.add("train", job("t", 1), "background")
+    recorder.scheduler.add("import", job("i", 1), "aside")
+    recorder.scheduler.add("chat", job("c", 2), "interactive")
+
+    assert recorder.run() == ["c1", "c2", "chat done", "t1", "i1", "train done", "import done"]
 
 
 def test_a_cancelled_job_may_say_a_last_word() -> None:
@@ -74,7 +91,7 @@ def test_a_cancelled_job_may_say_a_last_word() -> None:
             raise
 
     recorder = Recorder()
-    recorder.scheduler.add("polite", polite(), interactive=False)
+    recorder.scheduler.add("polite", polite(), "background")
     recorder.scheduler.step()
     recorder.scheduler.cancel("polite")
 
@@ -83,7 +100,7 @@ def test_a_cancelled_job_may_say_a_last_word() -> None:
 
 def test_a_job_cancelled_before_its_first_step_does_nothing() -> None:
     recorder = Recorder()
-    recorder.scheduler.add("train", job("t", 2), interactive=False)
+    recorder.scheduler.add("train", job("t", 2), "background")
     recorder.scheduler.cancel("train")
 
     assert recorder.run() == ["train cancelled"]
@@ -95,7 +112,7 @@ def test_one_job_s_error_does_not_touch_the_others() -> None:
         raise ValueError("oops")
 
     recorder = Recorder()
-    recorder.scheduler.add("broken", broken(), interactive=True)
-    recorder.scheduler.add("train", job("t", 1), interactive=False)
+    recorder.scheduler.add("broken", broken(), "interactive")
+    recorder.scheduler.add("train", job("t", 1), "background")
 
     assert recorder.run() == ["x1", "broken failed: oops", "broken failed", "t1", "train done"]
