@@ -2,7 +2,7 @@
 
 A job is a generator of events; None means it did a piece of work and can pause here. Interactive jobs (a chat answer, a look at
 data) go before all others. After one has ended, the others get one piece of work before the next may start: training slows under
-chat but never stops for more than one answer. Jobs of one lane run one after the other. Work on data (an import, a scan) has a lane
+chat but never stops for more than one answer. Jobs of one lane run one by one. Work on data (an import, a scan) has a lane
 aside of the long jobs (a run, a benchmark) and takes turns with them, or it would wait for days.
 """
 
