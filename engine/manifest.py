@@ -15,6 +15,8 @@ from engine.settings import RunConfig
 from engine.version import __version__
 
 FILE = "manifest.json"
+LOCK = ".lock"
+"""Held by the engine that works on the run."""
 SCHEMA = 1
 
 
@@ -29,8 +31,8 @@ class Manifest(Struct, kw_only=True):
     rounds: int
     completed: int = 0
     """Rounds that are safely on disk."""
-    status: Ending | Literal["running"] = "running"
-    """`running` also stands there after a kill: the run can be resumed."""
+    status: Ending | Literal["running", "interrupted"] = "running"
+    """`running` also stands in the file after a kill; whoever lists runs looks at the lock and says `interrupted` then."""
     model_digest: str = ""
     quantization: str = ""
     schema: int = SCHEMA

@@ -9,9 +9,11 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+import filelock
+
 from engine import locations
 from engine.errors import ProtocolError, RunError
-from engine.manifest import FILE, Manifest, read_manifest
+from engine.manifest import FILE, LOCK, Manifest, read_manifest
 from engine.protocol import GLOBAL, Stamped, decode_event
 from engine.settings import RunConfig
 from fedmed_tui.state import RunState
@@ -38,7 +40,25 @@ def list_runs() -> list[Manifest]:
 
 def load_manifest(run: str) -> Manifest:
     """Raises RunError when there is no such run or its manifest cannot be read."""
-    return read_manifest(locations.run_folder(run))
+    folder = locations.run_folder(run)
+    manifest = read_manifest(folder)
+    if manifest.status == "running" and not _worked_on(folder):
+        manifest.status = "interrupted"  # its engine was killed
+    return manifest
+
+
+def _worked_on(folder: Path) -> bool:
+    """Whether an engine holds the run's lock. The lock is tried for a moment, which engines wait out."""
+    if not (folder / LOCK).exists():
+        return False
+    lock = filelock.FileLock(folder / LOCK, timeout=0)
+    try:
+        with lock:
+            return False
+    except filelock.Timeout:
+        return True
+    except OSError:
+        return False  # nobody can work in a folder that cannot be written
 
 
 def load_events(run: str) -> list[Stamped]:

@@ -14,14 +14,12 @@ A round counts as done once `rounds/NNN` exists: it is prepared under another na
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
-import time
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import filelock
 import msgspec
@@ -30,12 +28,18 @@ from engine import locations
 from engine.aggregation.memory import Memory
 from engine.errors import ModelError, RunError
 from engine.files import disk_error, sync_folder, write_atomically
-from engine.manifest import Manifest
+from engine.manifest import FILE as MANIFEST
+from engine.manifest import LOCK, Manifest
 from engine.model.adapters import Adapter, from_bytes, to_bytes
-from engine.protocol import GLOBAL, AnyEvent, RoundFinished, Stamped, decode_event, encode_event
+from engine.protocol import GLOBAL, RoundFinished, RoundSetAside
 from engine.settings import RunConfig
+from engine.version import __version__
 
-SCHEMA = 1
+SCHEMA = 2
+LOCK_SECONDS = 0.5
+"""A screen that looks whether a run is in progress holds the lock for a moment."""
+MAY_CHANGE = ("training.rounds", "model.device", "federation")
+"""Settings that may differ when a run goes on."""
 CARRIED = "carried.safetensors"
 
 
@@ -46,6 +50,9 @@ class RoundState(msgspec.Struct, kw_only=True):
     sha256: str
     """Of global.safetensors."""
     settings_hash: str
+    """Of the settings that may not change."""
+    settings: dict[str, Any]
+    """All of them, so that a change can be named."""
     finished: RoundFinished
     """What was said of the round, so that a crash between the checkpoint and its event loses nothing."""
     seconds: float
@@ -59,7 +66,13 @@ class RoundState(msgspec.Struct, kw_only=True):
     """What the aggregator carries to the next round."""
     carried_sha256: str = ""
     """Of carried.safetensors; empty when there is none."""
+    version: str = __version__
+    """Of the program that wrote it."""
     schema: int = SCHEMA
+
+
+class SchemaError(RunError):
+    """A checkpoint that another version of the program wrote. It is not damaged."""
 
 
 @dataclass(frozen=True)
@@ -78,10 +91,11 @@ class RunFolder:
         """Lock the folder. Raises RunError when another engine works on this run or the disk refuses."""
         self.run = run
         self.path = locations.run_folder(run)
-        self._lock = filelock.FileLock(self.path / ".lock", timeout=0)
+        self._lock = filelock.FileLock(self.path / LOCK, timeout=LOCK_SECONDS)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock.acquire()
+            self._sweep()
         except filelock.Timeout:
             raise RunError(
                 "another engine is working on this run.", where=str(self.path), hint="Watch it there, or stop it first."
@@ -95,11 +109,22 @@ class RunFolder:
     def __exit__(self, *_: object) -> None:
         self._lock.release()
 
+    def _sweep(self) -> None:
+        """Remove what a killed engine was writing when it died."""
+        for left in list(self.path.rglob(".*.partial")):
+            shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
+
+    def require(self) -> None:
+        """Raise RunError when the folder was taken away: it must not come into being again without its beginning."""
+        if not (self.path / MANIFEST).exists():
+            hint = "Put the folder back and resume the run; what was done since its last round is done again."
+            raise RunError("the run's folder is gone.", where=str(self.path), hint=hint)
+
     # --- manifest --------------------------------------------------------------------------------------------------------------
 
     def write_manifest(self, manifest: Manifest) -> None:
         """Replace manifest.json."""
-        write_atomically(self.path / "manifest.json", msgspec.json.format(msgspec.json.encode(manifest), indent=2))
+        write_atomically(self.path / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest), indent=2))
 
     def adapter_folder(self, adapter: str) -> Path:
         """The PEFT folder of `global` or of a hospital's newest adapter."""
@@ -122,26 +147,43 @@ class RunFolder:
             state = msgspec.structs.replace(state, carried_sha256=hashlib.sha256(data).hexdigest())
             write_atomically(work / CARRIED, data)
         write_atomically(work / "state.json", msgspec.json.format(msgspec.json.encode(state), indent=2))
-        shutil.rmtree(final, ignore_errors=True)
-        work.rename(final)
-        sync_folder(final.parent)
+        try:
+            shutil.rmtree(final, ignore_errors=True)
+            work.rename(final)
+            sync_folder(final.parent)
+        except OSError as error:
+            raise disk_error(final, error) from None
 
-    def newest_round(self) -> tuple[Checkpoint | None, list[str]]:
-        """The newest usable checkpoint, and a sentence for each damaged one that was set aside."""
-        complaints: list[str] = []
+    def newest_round(self) -> tuple[Checkpoint | None, list[RoundSetAside]]:
+        """The newest usable checkpoint, and each damaged one that was set aside.
+
+        Raises RunError when the disk refuses, or another version of the program wrote the round.
+        """
+        aside: list[RoundSetAside] = []
         for folder in sorted((self.path / "rounds").glob("[0-9][0-9][0-9]*"), reverse=True):
             if not folder.name.isdigit():
                 continue
             try:
-                return read_round(folder), complaints
+                return read_round(folder), aside
+            except SchemaError:
+                raise
             except (ModelError, RunError) as error:
-                aside = folder.with_name(f"{folder.name}.damaged-{int(time.time())}")
-                folder.rename(aside)
-                complaints.append(f"Round {int(folder.name)} is damaged ({error.message}) and was set aside as {aside.name}.")
-        return None, complaints
+                aside.append(RoundSetAside(round=int(folder.name), name=_set_aside(folder), reason=error.message.rstrip(".")))
+        return None, aside
 
     def _round_folder(self, number: int) -> Path:
         return self.path / "rounds" / f"{number:03d}"
+
+
+def _set_aside(folder: Path) -> str:
+    """Rename a damaged round; returns its new name."""
+    names = (f"{folder.name}.damaged-{number}" for number in count(1))
+    free = next(name for name in names if not folder.with_name(name).exists())
+    try:
+        folder.rename(folder.with_name(free))
+    except OSError as error:
+        raise disk_error(folder, error) from None
+    return free
 
 
 def adapter_folder(run_path: Path, adapter: str) -> Path:
@@ -150,19 +192,37 @@ def adapter_folder(run_path: Path, adapter: str) -> Path:
 
 
 def read_round(folder: Path) -> Checkpoint:
-    """One round's checkpoint. Raises RunError or ModelError when it is damaged."""
+    """One round's checkpoint. Raises SchemaError when another version wrote it, RunError or ModelError when it is damaged."""
     try:
-        state = msgspec.json.decode((folder / "state.json").read_bytes(), type=RoundState)
+        text = (folder / "state.json").read_bytes()
+        _check_schema(text, folder)
+        state = msgspec.json.decode(text, type=RoundState)
         data = (folder / "global.safetensors").read_bytes()
         extra = (folder / CARRIED).read_bytes() if state.carried_sha256 else b""
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise RunError(f"cannot be read: {error}", where=str(folder)) from None
+    if folder.name.isdigit() and state.round != int(folder.name):
+        raise RunError(f"it says that it is round {state.round}", where=str(folder))
     if hashlib.sha256(data).hexdigest() != state.sha256:
         raise RunError("its checksum does not match", where=str(folder))
     if extra and hashlib.sha256(extra).hexdigest() != state.carried_sha256:
         raise RunError("the checksum of its carried tensors does not match", where=str(folder))
     carried = _nested(from_bytes(extra, where=str(folder))) if extra else {}
     return Checkpoint(adapter=from_bytes(data, where=str(folder)), state=state, carried=carried)
+
+
+def _check_schema(text: bytes, folder: Path) -> None:
+    schema = msgspec.json.decode(text, type=_Schema).schema
+    if schema != SCHEMA:
+        raise SchemaError(
+            f"was written with schema {schema}, this program reads {SCHEMA}.",
+            where=str(folder),
+            hint="Go on with the version of fedmed-tui that began the run, or start a new run.",
+        )
+
+
+class _Schema(msgspec.Struct):
+    schema: int
 
 
 def _flat(carried: Mapping[str, Adapter]) -> Adapter:
@@ -179,52 +239,28 @@ def _nested(flat: Adapter) -> dict[str, Adapter]:
 
 
 def settings_hash(config: RunConfig) -> str:
-    """SHA-256 over every setting that changes the result."""
-    return hashlib.sha256(msgspec.json.encode(config)).hexdigest()
+    """SHA-256 over every setting that may not change while a run goes on."""
+    fixed = {name: value for name, value in plain_settings(msgspec.to_builtins(config)).items() if not _may_change(name)}
+    return hashlib.sha256(msgspec.json.encode(fixed, order="sorted")).hexdigest()
 
 
-class EventLog:
-    """A run's `events.jsonl`: appended line by line, repaired when the last line is torn."""
-
-    def __init__(self, path: Path) -> None:
-        """Open for appending after the last whole line."""
-        self._path = path
-        try:
-            self._seq, self.finished_round = _repair(path)
-            self._file = path.open("ab")
-        except OSError as error:
-            raise disk_error(path, error) from None
-
-    def append(self, event: AnyEvent) -> None:
-        """Write one event, numbered by its place in this file. Raises RunError when the disk refuses."""
-        self._seq += 1
-        try:
-            self._file.write(encode_event(Stamped(seq=self._seq, time=time.time(), event=event)))
-            self._file.flush()
-            if isinstance(event, RoundFinished):
-                os.fsync(self._file.fileno())
-        except OSError as error:
-            raise disk_error(self._path, error) from None
-
-    def close(self) -> None:
-        """Close the file."""
-        with suppress(OSError):  # what a full disk did not take was reported by append
-            self._file.close()
+def changed_settings(then: dict[str, Any], now: RunConfig) -> list[str]:
+    """`training.learning_rate was 0.002, is 0.5`, for each setting that may not change and did."""
+    before, after = plain_settings(then), plain_settings(msgspec.json.decode(msgspec.json.encode(now)))
+    return [
+        f"{name} was {before.get(name)}, is {after.get(name)}"
+        for name in sorted(before.keys() | after.keys())
+        if before.get(name) != after.get(name) and not _may_change(name)
+    ]
 
 
-def _repair(path: Path) -> tuple[int, int]:
-    """Cut a torn last line off. Returns the last event's number and the last finished round, 0 where there is none."""
-    if not path.exists():
-        return 0, 0
-    data = path.read_bytes()
-    whole = data.rfind(b"\n") + 1
-    if whole != len(data):
-        with path.open("r+b") as file:
-            file.truncate(whole)
-    seq, finished = 0, 0
-    for line in data[:whole].splitlines():
-        stamped = decode_event(line)
-        seq = stamped.seq
-        if isinstance(stamped.event, RoundFinished):
-            finished = stamped.event.round
-    return seq, finished
+def plain_settings(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested tables as dotted names."""
+    flat: dict[str, Any] = {}
+    for key, value in table.items():
+        flat |= plain_settings(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat
+
+
+def _may_change(name: str) -> bool:
+    return any(name == one or name.startswith(f"{one}.") for one in MAY_CHANGE)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from statistics import fmean
 
@@ -33,6 +33,7 @@ from engine.protocol import (
     RoundFinished,
     RoundStarted,
     Stage,
+    TrafficCounted,
     UpdateReceived,
 )
 
@@ -67,13 +68,16 @@ class Coordinator:
         manifest: Manifest,
         position: Position,
         aggregator: Aggregator,
+        count_traffic: Callable[[int], TrafficCounted] | None = None,
     ) -> None:
+        """`count_traffic` says what has crossed in a round so far."""
         self._transport = transport
         self._bank = bank
         self._folder = folder
         self._manifest = manifest
         self._config = manifest.config
         self._aggregator = aggregator
+        self._count_traffic = count_traffic
         self.hospitals = transport.hospitals()
         self.position = position
 
@@ -104,6 +108,8 @@ class Coordinator:
             yield told(lost, number, "judging")
         yield from self._told(result.event)
         losses = yield from self._evaluate(number, dict.fromkeys(self._names, result.adapter), "global")
+        if self._count_traffic is not None:
+            yield self._count_traffic(number)
         seconds = time.monotonic() - started
         before, after = _means(position.losses, losses)
         finished = RoundFinished(round=number, rounds=rounds, before=before, after=after, seconds=seconds)
@@ -166,6 +172,7 @@ class Coordinator:
 
     def _save(self, given: Round, result: Aggregation, finished: RoundFinished) -> None:
         position = self.position
+        self._folder.require()
         for update in given.updates:
             self._bank.save(update.adapter, self._folder.adapter_folder(update.hospital))
         self._bank.save(position.adapter, self._folder.adapter_folder(GLOBAL))
@@ -174,6 +181,7 @@ class Coordinator:
             round=position.completed,
             sha256=hashlib.sha256(to_bytes(position.adapter)).hexdigest(),
             settings_hash=settings_hash(self._config),
+            settings=msgspec.to_builtins(self._config),
             finished=finished,
             seconds=position.seconds,
             weights=result.weights,

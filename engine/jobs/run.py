@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+import msgspec
 
 from engine import locations
 from engine.aggregation.aggregator import Aggregator
 from engine.data.partition import list_hospitals
 from engine.errors import RunError
-from engine.federated.checkpoint import Checkpoint, EventLog, RunFolder, settings_hash
+from engine.federated.checkpoint import Checkpoint, RunFolder, changed_settings, settings_hash
 from engine.federated.collect import Paused
 from engine.federated.coordinator import Coordinator, Position
+from engine.federated.event_log import EventLog
 from engine.federated.hospital import Hospital
 from engine.federated.transport import InProcess, Transport
 from engine.jobs.context import Engine
@@ -20,15 +23,14 @@ from engine.jobs.model import ensure_bank
 from engine.jobs.reach import Reach, reach
 from engine.manifest import Manifest, read_manifest
 from engine.model.adapters import AdapterBank
-from engine.privacy.ledger import Ledger, Ledgered
+from engine.privacy.ledger import Ledgered
 from engine.protocol import (
     DROPPABLE,
     RECORDED,
     Ending,
     ModelLoaded,
-    Progress,
     ResumeRun,
-    RoundFinished,
+    RoundSetAside,
     RunFinished,
     RunStarted,
     StartRun,
@@ -50,27 +52,26 @@ def start_run(engine: Engine, command: StartRun) -> Job:
         manifest = _new_manifest(engine, command.run, command.config, hospitals)
         folder.write_manifest(manifest)
         position = Position(adapter=bank.initial(command.config.seed))
-        yield from _session(engine, command.job, _Session(folder, manifest, hospitals, position, None))
+        yield from _session(engine, command.job, _Session(folder, manifest, hospitals, position))
 
 
 def resume_run(engine: Engine, command: ResumeRun) -> Job:
     """Go on from the newest usable round. Raises RunError when there is nothing to resume or what it needs has changed."""
     path = locations.run_folder(command.run)
-    manifest = read_manifest(path)
+    manifest = _with_changes(read_manifest(path), command)
     if manifest.completed >= manifest.rounds:
-        raise RunError(f"all its {manifest.rounds} rounds are done.", where=str(path), hint="Start a new run.")
+        hint = "Resume it with more rounds, or start a new run."
+        raise RunError(f"all its {manifest.rounds} rounds are done.", where=str(path), hint=hint)
     hospitals = _hospitals(engine, command.run, manifest.config)
     yield None
     with RunFolder(command.run) as folder:
         bank = yield from ensure_bank(engine, command.job, manifest.config.model, manifest.config.lora)
         _check_same(engine, manifest, hospitals)
-        checkpoint, complaints = folder.newest_round()
-        for complaint in complaints:
-            yield Progress(job=command.job, what=complaint, done=0, total=0)
+        checkpoint, aside = folder.newest_round()
         position = _position(bank, manifest, checkpoint, where=str(path))
         manifest.completed, manifest.status = position.completed, "running"
         folder.write_manifest(manifest)
-        yield from _session(engine, command.job, _Session(folder, manifest, hospitals, position, checkpoint))
+        yield from _session(engine, command.job, _Session(folder, manifest, hospitals, position, checkpoint, aside))
 
 
 @dataclass
@@ -81,7 +82,9 @@ class _Session:
     manifest: Manifest
     hospitals: Reach
     position: Position
-    checkpoint: Checkpoint | None
+    checkpoint: Checkpoint | None = None
+    aside: list[RoundSetAside] = field(default_factory=list)
+    """Damaged rounds that this stretch does again."""
 
 
 def _session(engine: Engine, job: str, session: _Session) -> Job:
@@ -97,13 +100,15 @@ def _rounds(engine: Engine, transport: Ledgered, session: _Session) -> Job:
     """Rounds, every event of them recorded before it is stated; RunFinished is the last."""
     assert engine.bank is not None and engine.loaded is not None
     aggregator = aggregator_for(session.manifest.config, transport, engine.bank)
-    coordinator = Coordinator(transport, engine.bank, session.folder, session.manifest, session.position, aggregator)
+    coordinator = Coordinator(
+        transport, engine.bank, session.folder, session.manifest, session.position, aggregator, transport.ledger.close
+    )
     log = EventLog(session.folder.path / "events.jsonl")
     engine.live_run = session.manifest.run
     try:
         if session.checkpoint and log.finished_round < session.checkpoint.state.round:
             log.append(session.checkpoint.state.finished)  # killed between the checkpoint and its event
-        yield from _recorded(log, _events(coordinator, transport.ledger, session.manifest, engine.loaded))
+        yield from _recorded(log, _events(coordinator, session, engine.loaded))
     except Cancelled:
         yield _finish(log, coordinator, session, "cancelled")
         raise
@@ -131,18 +136,16 @@ def aggregator_for(config: RunConfig, hospitals: Transport, bank: AdapterBank) -
     return Aggregator(config, InProcess([public]), public=name)
 
 
-def _events(coordinator: Coordinator, ledger: Ledger, manifest: Manifest, loaded: ModelLoaded) -> Job:
+def _events(coordinator: Coordinator, session: _Session, loaded: ModelLoaded) -> Job:
     yield RunStarted(
-        run=manifest.run,
-        config=manifest.config,
+        run=session.manifest.run,
+        config=session.manifest.config,
         hospitals=coordinator.hospitals,
         completed=coordinator.position.completed,
     )
     yield loaded
-    for event in coordinator.rounds():
-        if isinstance(event, RoundFinished):
-            yield ledger.close(event.round)
-        yield event
+    yield from session.aside
+    yield from coordinator.rounds()
 
 
 def _recorded(log: EventLog, events: Job) -> Job:
@@ -191,6 +194,16 @@ def _new_manifest(engine: Engine, run: str, config: RunConfig, hospitals: Reach)
     )
 
 
+def _with_changes(manifest: Manifest, command: ResumeRun) -> Manifest:
+    """The manifest with what the command changes, or what somebody changed in the file."""
+    training, model = manifest.config.training, manifest.config.model
+    training = msgspec.structs.replace(training, rounds=command.rounds or training.rounds)
+    model = msgspec.structs.replace(model, device=command.device or model.device)
+    manifest.config = msgspec.structs.replace(manifest.config, training=training, model=model)
+    manifest.rounds = training.rounds
+    return manifest
+
+
 def _check_same(engine: Engine, manifest: Manifest, hospitals: Reach) -> None:
     """Refuse to go on with another model, precision or set of hospitals: the rounds would not belong together."""
     assert engine.loaded is not None
@@ -208,9 +221,9 @@ def _position(bank: AdapterBank, manifest: Manifest, checkpoint: Checkpoint | No
         return Position(adapter=bank.initial(manifest.config.seed))
     state = checkpoint.state
     if state.settings_hash != settings_hash(manifest.config):
-        raise RunError(
-            "its settings were changed since its last round.", where=where, hint="Put manifest.json back, or start a new run."
-        )
+        changes = "; ".join(changed_settings(state.settings, manifest.config))
+        hint = "Put manifest.json back, or start a new run."
+        raise RunError(f"its settings were changed since its last round: {changes}.", where=where, hint=hint)
     bank.check(checkpoint.adapter, where=where)
     return Position(
         checkpoint.adapter,

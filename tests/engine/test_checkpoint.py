@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from engine.errors import RunError
-from engine.federated.checkpoint import EventLog, RoundState, RunFolder
+from engine.federated.checkpoint import RoundState, RunFolder
+from engine.federated.event_log import EventLog
 from engine.files import write_atomically
 from engine.model.adapters import to_bytes
 from engine.protocol import RoundFinished, RoundStarted, decode_event
@@ -22,9 +23,8 @@ def adapter(value: float) -> dict[str, torch.Tensor]:
 def save(folder: RunFolder, number: int) -> None:
     finished = RoundFinished(round=number, rounds=9, before=2.0, after=1.0, seconds=3.0)
     digest = hashlib.sha256(to_bytes(adapter(number))).hexdigest()
-    folder.save_round(
-        adapter(number), RoundState(round=number, sha256=digest, settings_hash="s", finished=finished, seconds=3.0, weights={})
-    )
+    state = RoundState(round=number, sha256=digest, settings_hash="s", settings={}, finished=finished, seconds=3.0, weights={})
+    folder.save_round(adapter(number), state)
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def test_a_damaged_round_is_set_aside_and_the_one_before_is_used(folder: RunFold
     checkpoint, complaints = folder.newest_round()
 
     assert checkpoint is not None and checkpoint.state.round == 1
-    assert "Round 2 is damaged" in complaints[0]
+    assert [(one.round, one.name) for one in complaints] == [(2, "002.damaged-1")]
     assert list((folder.path / "rounds").glob("002.damaged-*"))
 
 

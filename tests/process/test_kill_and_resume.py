@@ -15,9 +15,9 @@ from engine.protocol import (
     Evaluated,
     Failure,
     JobFinished,
-    Progress,
     ResumeRun,
     RoundFinished,
+    RoundSetAside,
     RunFinished,
     RunStarted,
     Stamped,
@@ -118,12 +118,16 @@ async def test_a_damaged_newest_round_is_done_again_from_the_one_before(home: Pa
 
     events = await resume("killed")
 
-    assert any(isinstance(event, Progress) and "damaged" in event.what for event in events)
+    assert next(event for event in events if isinstance(event, RoundSetAside)).name == "001.damaged-1"
+    assert any(isinstance(stamped.event, RoundSetAside) for stamped in events_of(home / "output-models/killed"))
     mine = tensors(home / "output-models/killed")
     assert mine["global/adapter_model.safetensors"] == tensors(whole)["global/adapter_model.safetensors"]
 
 
-@pytest.mark.parametrize(("change", "says"), [('"learning_rate": 0.002', "settings were changed"), (None, "no such run")])
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [('"learning_rate": 0.002', "training.learning_rate was 0.002, is 0.5"), (None, "no such run")],
+)
 async def test_what_cannot_be_resumed_says_why(home: Path, config: RunConfig, change: str | None, says: str) -> None:
     await kill_at("killed", config, RoundFinished, 1)
     manifest = home / "output-models/killed/manifest.json"

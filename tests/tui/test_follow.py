@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from engine.federated.checkpoint import EventLog
+from engine.federated.event_log import EventLog
 from engine.protocol import HospitalInfo, RoundFinished, RoundStarted, RunStarted
 from engine.settings import DEMO
 from fedmed_tui import runs

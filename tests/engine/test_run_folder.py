@@ -1,0 +1,257 @@
+"""Disks fill up, folders vanish, clocks jump, versions change: a run says so in words, and goes on when it can."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine import locations
+from engine.errors import RunError
+from engine.federated.checkpoint import RunFolder, read_round
+from engine.jobs.context import Engine
+from engine.jobs.run import resume_run, start_run
+from engine.model.adapters import to_bytes
+from engine.protocol import AnyEvent, ResumeRun, RoundFinished, RunFinished, StartRun
+from engine.scheduler import Job
+from engine.settings import RunConfig, load_config
+from fedmed_tui import runs
+
+
+@pytest.fixture(scope="module")
+def engine() -> Engine:
+    """The model is loaded once."""
+    return Engine(attached=False)
+
+
+@pytest.fixture
+def config(tiny_model: Path) -> RunConfig:
+    small = {
+        "model.source": str(tiny_model),
+        "model.quantization": "none",
+        "lora.rank": 2,
+        "training.rounds": 2,
+        "training.local_steps": 1,
+        "training.warmup_fraction": 0.0,
+        "training.max_tokens": 48,
+        "data.max_pairs": 4,
+        "data.validation_pairs": 2,
+        "aggregation.weighting": "samples",
+    }
+    return load_config(overrides=small)
+
+
+def start(engine: Engine, config: RunConfig) -> Job:
+    return start_run(engine, StartRun(job="1", run="r", config=config))
+
+
+def resume(engine: Engine, **changes: Any) -> Job:
+    return resume_run(engine, ResumeRun(job="2", run="r", **changes))
+
+
+def through_round(job: Job, number: int) -> None:
+    """Step the job until this round is on disk, and drop it as a kill would."""
+    next(event for event in job if isinstance(event, RoundFinished) and event.round == number)
+    job.close()
+
+
+def finished(events: list[AnyEvent | None]) -> RunFinished:
+    return next(event for event in events if isinstance(event, RunFinished))
+
+
+# --- changes between two stretches of work ----------------------------------------------------------------------------------
+
+
+def test_rounds_and_device_may_change(home: Path, engine: Engine, config: RunConfig) -> None:
+    list(start(engine, config))
+
+    events = list(resume(engine, rounds=3, device="cpu"))
+
+    assert (finished(events).outcome, finished(events).completed) == ("done", 3)
+    assert runs.load_manifest("r").config.training.rounds == 3
+
+
+def test_every_changed_setting_is_named(home: Path, engine: Engine, config: RunConfig) -> None:
+    through_round(start(engine, config), 1)
+    manifest = locations.run_folder("r") / "manifest.json"
+    text = manifest.read_text().replace('"learning_rate": 0.002', '"learning_rate": 0.5')
+    manifest.write_text(text.replace('"weighting": "samples"', '"weighting": "equal"'))
+
+    with pytest.raises(RunError) as refused:
+        list(resume(engine))
+
+    assert "aggregation.weighting was samples, is equal; training.learning_rate was 0.002, is 0.5" in refused.value.message
+
+
+@pytest.mark.parametrize("file", ["manifest.json", "rounds/001/state.json"])
+def test_a_run_of_an_older_version_is_refused_and_left_as_it_is(home: Path, engine: Engine, config: RunConfig, file: str) -> None:
+    through_round(start(engine, config), 1)
+    path = locations.run_folder("r") / file
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"schema": 0}))
+
+    with pytest.raises(RunError, match="was written with schema 0") as refused:
+        list(resume(engine))
+
+    assert "version of fedmed-tui" in refused.value.hint
+    assert path.exists()
+
+
+def test_a_round_that_claims_another_number_is_damaged(home: Path, engine: Engine, config: RunConfig) -> None:
+    through_round(start(engine, config), 1)
+    rounds = locations.run_folder("r") / "rounds"
+    shutil.copytree(rounds / "001", rounds / "002")
+
+    with RunFolder("r") as folder:
+        checkpoint, aside = folder.newest_round()
+
+    assert checkpoint is not None and checkpoint.state.round == 1
+    assert [(one.round, one.reason) for one in aside] == [(2, "it says that it is round 1")]
+
+
+def test_a_checkpoint_says_which_version_wrote_it(home: Path, engine: Engine, config: RunConfig) -> None:
+    through_round(start(engine, config), 1)
+
+    state = json.loads((locations.run_folder("r") / "rounds/001/state.json").read_text())
+
+    assert state["version"] and state["settings"]["seed"] == config.seed
+
+
+# --- the disk ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def small_disk(home: Path) -> Iterator[Callable[[str], None]]:
+    """The runs' folder on a disk of 200 KiB; call it to make the disk larger."""
+    folder = home / "output-models"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode != 0:
+        pytest.skip("only root can mount a small disk")
+    yield lambda size: subprocess.run(["mount", "-o", f"remount,size={size}", str(folder)], check=True) and None
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_a_full_disk_stops_the_run_in_words_and_it_goes_on_with_more_space(
+    small_disk: Callable[[str], None], engine: Engine, config: RunConfig
+) -> None:
+    events: list[AnyEvent | None] = []
+    job = start(engine, config)
+    with pytest.raises(RunError, match="No space left on device") as refused:
+        fill = locations.runs_folder() / "filler"
+        for event in job:
+            events.append(event)
+            if isinstance(event, RoundFinished):
+                fill_up(fill)
+
+    small_disk("10m")
+    rest = list(resume(engine))
+
+    assert "Free some space" in refused.value.hint
+    assert finished(events).outcome == "failed"
+    assert (finished(rest).outcome, runs.load_state("r").completed) == ("done", 2)
+    assert not list(locations.run_folder("r").rglob("*.partial"))
+
+
+def fill_up(path: Path) -> None:
+    """Write until nothing more fits."""
+    with path.open("wb", buffering=0) as file:
+        try:
+            while file.write(b"x" * 512):
+                pass
+        except OSError:
+            return
+
+
+def test_a_read_only_folder_is_told_in_words(home: Path) -> None:
+    (home / "output-models").mkdir()
+    (home / "output-models").chmod(0o555)
+
+    assert "cannot be written: Permission denied" in as_nobody(lambda: RunFolder("r"))
+
+
+def as_nobody(work: Callable[[], object]) -> str:
+    """What goes wrong when somebody without root's rights does this."""
+    if os.geteuid() != 0:
+        with pytest.raises(RunError) as refused:
+            work()
+        return str(refused.value)
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.setuid(65534)
+            work()
+        except Exception as error:
+            os.write(write, str(error).encode())
+        os._exit(0)
+    os.close(write)
+    os.waitpid(child, 0)
+    with os.fdopen(read) as said:
+        return said.read()
+
+
+def test_a_run_whose_folder_vanishes_stops_and_leaves_no_headless_folder(home: Path, engine: Engine, config: RunConfig) -> None:
+    job = start(engine, config)
+
+    with pytest.raises(RunError, match="the run's folder is gone"):
+        for event in job:
+            if isinstance(event, RoundFinished):
+                shutil.rmtree(locations.run_folder("r"))
+
+    assert not locations.run_folder("r").exists()
+
+
+def test_half_written_files_of_a_killed_engine_are_removed(home: Path, engine: Engine, config: RunConfig) -> None:
+    through_round(start(engine, config), 1)
+    folder = locations.run_folder("r")
+    (folder / "global" / ".adapter_model.safetensors.x.partial").write_bytes(b"half")
+    (folder / "rounds" / ".002.partial").mkdir()
+
+    list(resume(engine))
+
+    assert not list(folder.rglob("*.partial"))
+
+
+# --- time and company -------------------------------------------------------------------------------------------------------
+
+
+def test_a_clock_that_jumps_back_changes_nothing_but_times(
+    home: Path, engine: Engine, config: RunConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    through_round(start(engine, config), 1)
+    monkeypatch.setattr("time.time", lambda: 1_000.0)
+
+    rest = list(resume(engine))
+
+    state = runs.load_state("r")
+    assert (finished(rest).outcome, state.completed) == ("done", 2)
+    assert (state.seconds_left(now=1_000.0) or 0.0) >= 0
+    assert read_round(locations.run_folder("r") / "rounds/002").state.seconds > 0
+
+
+def test_a_run_is_running_only_while_an_engine_holds_it(home: Path, engine: Engine, config: RunConfig) -> None:
+    job = start(engine, config)
+    next(event for event in job if isinstance(event, RoundFinished))
+
+    during = [manifest.status for manifest in runs.list_runs()]
+    job.close()
+    after = [manifest.status for manifest in runs.list_runs()]
+
+    assert (during, after) == (["running"], ["interrupted"])
+
+
+def test_looking_at_a_run_does_not_change_how_it_ends(home: Path, engine: Engine, config: RunConfig) -> None:
+    through_round(start(engine, config), 1)
+
+    with RunFolder("r"), pytest.raises(RunError, match="another engine is working on this run"):
+        list(resume(engine))
+    list(resume(engine))
+
+    checkpoint = read_round(locations.run_folder("r") / "rounds/002")
+    assert to_bytes(checkpoint.adapter) == (locations.run_folder("r") / "rounds/002/global.safetensors").read_bytes()
