@@ -96,3 +96,5 @@ class TrafficCounted(Event, frozen=True, kw_only=True):
 
     round: int
     rows: tuple[Traffic, ...]
+    carrying: float = 0.0
+    """Seconds of the round in which messages were on their way and no hospital worked; 0 in one process."""

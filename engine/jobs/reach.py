@@ -28,6 +28,10 @@ class Reach(Protocol):
         """Reach everybody; the model is loaded by then. Returns the transport."""
         ...
 
+    def carrying(self) -> float:
+        """Seconds since the last call in which messages were on their way and nobody worked."""
+        ...
+
     def close(self) -> None:
         """The run has ended, one way or another."""
         ...
@@ -49,6 +53,10 @@ class Here:
         for hospital in self._hospitals:
             hospital.attach(engine.bank)
         return InProcess(self._hospitals, manifest.config.federation.deadline_s)
+
+    def carrying(self) -> float:
+        """None: nothing is carried."""
+        return 0.0
 
     def close(self) -> None:
         """Nothing is left behind."""
@@ -89,6 +97,10 @@ class Elsewhere:
         self._transport = FlareTransport(self._federation, invitation, known(locations.run_folder(manifest.run)))
         yield from self._transport.open(job)
         return self._transport
+
+    def carrying(self) -> float:
+        """As the transport measured."""
+        return self._transport.carrying() if self._transport is not None else 0.0
 
     def close(self) -> None:
         """Every hospital stops."""

@@ -34,6 +34,7 @@ from engine.protocol import (
     RunFinished,
     RunStarted,
     StartRun,
+    TrafficCounted,
 )
 from engine.scheduler import Cancelled, Job
 from engine.settings import RunConfig
@@ -99,10 +100,12 @@ def _session(engine: Engine, job: str, session: _Session) -> Job:
 def _rounds(engine: Engine, transport: Ledgered, session: _Session) -> Job:
     """Rounds, every event of them recorded before it is stated; RunFinished is the last."""
     assert engine.bank is not None and engine.loaded is not None
+
+    def traffic(number: int) -> TrafficCounted:
+        return msgspec.structs.replace(transport.ledger.close(number), carrying=session.hospitals.carrying())
+
     aggregator = aggregator_for(session.manifest.config, transport, engine.bank)
-    coordinator = Coordinator(
-        transport, engine.bank, session.folder, session.manifest, session.position, aggregator, transport.ledger.close
-    )
+    coordinator = Coordinator(transport, engine.bank, session.folder, session.manifest, session.position, aggregator, traffic)
     log = EventLog(session.folder.path / "events.jsonl")
     engine.live_run = session.manifest.run
     try:

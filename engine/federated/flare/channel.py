@@ -45,6 +45,8 @@ class Answer(Struct, frozen=True, tag=True):
     number: int
     site: str
     payload: bytes = b""
+    seconds: float = 0.0
+    """That the site worked for it; the rest of the time went into carrying."""
     fault: str = ""
     """Empty when there is a payload: otherwise the kind of fault (a `Fault`)."""
     reason: str = ""

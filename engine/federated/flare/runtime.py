@@ -12,6 +12,7 @@ import json
 import os
 import sys
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -210,8 +211,8 @@ class CoordinatorRelay:
 def _answer(number: int, site: str, result: Any) -> Answer:
     """What a hospital's relay returned, believed only as far as its types go."""
     match result:
-        case {"payload": bytes() as payload}:
-            return Answer(number=number, site=site, payload=payload)
+        case {"payload": bytes() as payload, "seconds": float() as seconds}:
+            return Answer(number=number, site=site, payload=payload, seconds=seconds)
         case {"fault": "gone" | "late" | "raised" as fault, "code": int() as code}:
             return Answer(number=number, site=site, fault=fault, reason=REASONS[fault].format(code=code))
         case _:
@@ -238,8 +239,9 @@ class HospitalRelay:
         def tell(event: Any) -> None:
             coordinator.news(payload=encode_event(Stamped(seq=0, time=0.0, event=event)))
 
+        started = time.monotonic()
         try:
-            return {"payload": self._child.call(method, payload, tell)}
+            return {"payload": self._child.call(method, payload, tell), "seconds": time.monotonic() - started}
         except Fallen as fallen:
             return {"fault": fallen.kind, "code": fallen.code}
 

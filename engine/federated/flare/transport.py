@@ -71,6 +71,7 @@ class FlareTransport:
         self._line: Line | None = None
         self._sites: tuple[str, ...] = ()
         self._refused: dict[str, str] = {}
+        self._carrying = 0.0
 
     def open(self, job: str) -> Opening:
         """Submit the job and let everybody join. Raises FederationError when somebody is missing, or has something else."""
@@ -91,6 +92,11 @@ class FlareTransport:
                 self._line.send(Halt())
             self._line.close()
             self._line = None
+
+    def carrying(self) -> float:
+        """Seconds since the last call in which messages were carried and no hospital worked."""
+        seconds, self._carrying = self._carrying, 0.0
+        return seconds
 
     # --- Transport -------------------------------------------------------------------------------------------------------------
 
@@ -157,7 +163,7 @@ class FlareTransport:
         for name in sorted(set(payloads) - waiting):
             fault = "refused" if name in self._refused else "gone"
             yield Answer(number=0, site=name, fault=fault, reason=self._refused.get(name, "it is not connected"))
-        number = next(self._numbers)
+        number, started, longest = next(self._numbers), time.monotonic(), 0.0
         try:
             for payload, names in _same(payloads, waiting):
                 self._require().send(Call(number=number, method=method, sites=names, payload=payload, seconds=seconds))
@@ -165,6 +171,9 @@ class FlareTransport:
                 message = self._require().receive(BEAT)
                 if isinstance(message, Answer) and message.number == number and message.site in waiting:
                     waiting.discard(message.site)
+                    longest = max(longest, message.seconds)
+                    if not waiting:
+                        self._carrying += max(0.0, time.monotonic() - started - longest)
                     yield message
                 elif message is None or isinstance(message, News):
                     yield message

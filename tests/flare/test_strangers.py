@@ -1,0 +1,60 @@
+"""Nobody without the right certificate can join, start, stop or see a run."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import ssl
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from engine.federated.flare import kits
+from tests.flare.conftest import HOSPITALS, Deployment
+
+SECONDS = 4.0
+
+
+def test_without_a_certificate_the_server_does_not_talk(deployment: Deployment) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+
+    with pytest.raises(OSError), connection(deployment) as plain:
+        with context.wrap_socket(plain) as secure:
+            secure.sendall(b"hello")
+            if not secure.recv(1):
+                raise ConnectionError("closed")
+
+
+def test_plain_http_is_not_answered(deployment: Deployment) -> None:
+    with connection(deployment) as plain:
+        plain.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        try:
+            answer = plain.recv(100)
+        except ConnectionError:
+            answer = b""
+
+    assert not answer.startswith(b"HTTP")
+
+
+def test_the_operator_of_another_federation_is_turned_away(deployment: Deployment, runtime: ModuleType) -> None:
+    kits.create_federation("elsewhere", "localhost", deployment.federation.port, HOSPITALS)
+    stranger = kits.read_federation("elsewhere")
+
+    with pytest.raises(Exception), runtime.session(stranger.kit("operator"), "elsewhere", SECONDS):  # noqa: B017
+        pytest.fail("it was let in")
+
+
+def test_a_hospital_cannot_act_as_the_operator(deployment: Deployment, runtime: ModuleType, tmp_path: Path) -> None:
+    forged = tmp_path / "operator"
+    shutil.copytree(deployment.federation.kit("operator"), forged)
+    for part in ("client.crt", "client.key"):
+        shutil.copy(deployment.federation.kit("A") / "startup" / part, forged / "startup" / part)
+
+    with pytest.raises(Exception), runtime.session(forged, "city", SECONDS):  # noqa: B017
+        pytest.fail("it was let in")
+
+
+def connection(deployment: Deployment) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", deployment.federation.port), timeout=SECONDS)
