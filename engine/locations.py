@@ -57,6 +57,16 @@ def run_folder(run: str) -> Path:
     return runs_folder() / run
 
 
+def federations_folder() -> Path:
+    """One folder a federation lies in here."""
+    return home() / "federations"
+
+
+def list_federations() -> tuple[str, ...]:
+    """Names of the federations that this computer coordinates, sorted."""
+    return tuple(sorted(path.parent.name for path in federations_folder().glob("*/federation.json")))
+
+
 def benchmarks_folder() -> Path:
     """One folder a benchmark lies in here."""
     return home() / "benchmark_results"

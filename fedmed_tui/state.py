@@ -24,6 +24,7 @@ from engine.protocol import (
     RunStarted,
     Stamped,
     StepDone,
+    TrafficCounted,
     TrainingStarted,
     UpdateReceived,
 )
@@ -62,6 +63,8 @@ class RoundState:
     """The hospital that is training now."""
     aggregated: Aggregated | None = None
     finished: RoundFinished | None = None
+    carrying: float = 0.0
+    """Seconds in which its messages were on their way and no hospital worked; 0 in one process."""
 
 
 @dataclass
@@ -208,6 +211,10 @@ class RunState:
         self._round(event.round).aggregated = event
         for weight in event.weights:
             self._at(event.round, weight.hospital).weight = weight
+
+    @_apply.register
+    def _(self, event: TrafficCounted, time: float) -> None:
+        self._round(event.round).carrying = event.carrying
 
     @_apply.register
     def _(self, event: RoundFinished, time: float) -> None:

@@ -36,6 +36,7 @@ class Field:
         return self.setting.replace(".", "-").replace("_", "-")
 
 
+HERE = "this computer"
 FIELDS = (
     Field("data.folder", "Data folder", "sample, or a folder of partitions", whole_number=False),
     Field("model.source", "Base model", "auto, bundled, a folder, or a hub id", whole_number=False),
@@ -88,6 +89,10 @@ class RunSetupScreen(Dialog[RunConfig]):
                 yield Select(
                     [(name, name) for name in PRESETS], value=self._config.preset, allow_blank=False, compact=True, id="preset"
                 )
+            if places := self._places():
+                with Horizontal(classes="row"):
+                    yield Label("Where")
+                    yield Select(places, value=self._config.federation.name, allow_blank=False, compact=True, id="where")
             for field in FIELDS:
                 with Horizontal(classes="row"):
                     yield Label(field.label)
@@ -142,11 +147,17 @@ class RunSetupScreen(Dialog[RunConfig]):
         """Leave."""
         self.dismiss(None)
 
+    def _places(self) -> list[tuple[str, str]]:
+        """This computer and its federations; empty when it has none and there is nothing to choose."""
+        known = {*locations.list_federations(), self._config.federation.name} - {""}
+        return [(HERE, ""), *((f"federation {name}", name) for name in sorted(known))] if known else []
+
     def _checked(self, typed: dict[str, Any] | None = None) -> RunConfig | None:
         """The configuration with the rules as chosen; None when they contradict each other, which the form then says."""
         form = self.query_one(RulesForm)
         try:
-            config = load_config(preset_name=self._config.preset, overrides={**(typed or {}), **form.overrides})
+            where = {"federation.name": str(self.query_one("#where", Select).value)} if self._places() else {}
+            config = load_config(preset_name=self._config.preset, overrides={**(typed or {}), **form.overrides, **where})
         except SettingsError as error:
             form.explain(error)
             return None

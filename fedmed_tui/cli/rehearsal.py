@@ -66,7 +66,7 @@ def rehearsal() -> Iterator[None]:
     All processes compute with the same few threads: three hospitals share the cores, and the thread count decides the last bits.
     """
     os.environ.setdefault("FEDMED_THREADS", str(max(1, (os.cpu_count() or 1) // len(HOSPITALS))))
-    folder = locations.home() / "federations" / NAME
+    folder = locations.federations_folder() / NAME
     if folder.is_dir():
         asyncio.run(_jobs(ServeFederation(job=JOB, name=NAME, action="stop")))
         shutil.rmtree(folder)
@@ -114,7 +114,7 @@ async def _connected() -> None:
     raise EngineError(
         f"hospital {absent[0]} did not connect.",
         where=NAME,
-        hint=f"Its log: {locations.home() / 'federations' / NAME / f'hospital_{absent[0]}' / 'site.log'}",
+        hint=f"Its log: {locations.federations_folder() / NAME / f'hospital_{absent[0]}' / 'site.log'}",
     )
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from textual.content import Content
 
+from fedmed_tui.link import link, traffic
 from fedmed_tui.standing import best_hospital, latest_loss, latest_weight, training_loss
 from fedmed_tui.state import HospitalRound
+from fedmed_tui.units import size
 from fedmed_tui.widgets.figure import Figure
 from fedmed_tui.widgets.text import Column, number, safe, table
 
@@ -17,6 +19,8 @@ COLUMNS = (
     Column("valid", keep=8),
     Column("weight", keep=7),
 )
+LINKED = (*COLUMNS, Column("link", "left", keep=6), Column("down", keep=2), Column("up", keep=2))
+"""In a federation also: what its connection is doing, and what went over it."""
 
 
 class HospitalTable(Figure):
@@ -27,11 +31,12 @@ class HospitalTable(Figure):
         run = self.run_state
         best = best_hospital(run)
         now = run.current
-        rows = []
+        far = run.config is not None and run.config.federation.name != ""
+        rows: list[tuple[Content | str, ...]] = []
         for hospital in run.hospitals:
             at = (now.hospitals.get(hospital.name) if now else None) or HospitalRound()
             look = self.hospital_look(hospital.name)
-            training = now is not None and now.training == hospital.name
+            training = now is not None and (link(run, hospital.name) == "training" if far else now.training == hospital.name)
             name = Content.assemble(
                 ("✖ ", "$error") if at.lost else ("▶ " if training else "✔ " if at.update else "  ", "$accent"),
                 (f"{look.mark} ", look.hue),
@@ -41,5 +46,6 @@ class HospitalTable(Figure):
             step = at.lost.kind if at.lost else f"{at.step}/{at.steps}" if at.steps else ""
             weight = latest_weight(run, hospital.name)
             row = (step, number(training_loss(run, hospital.name)), number(latest_loss(run, hospital.name)), number(weight, 2))
-            rows.append((name, f"{hospital.train:,}", *row))
-        return table(COLUMNS, rows, width)
+            over = (link(run, hospital.name), *map(size, traffic(run, hospital.name))) if far else ()
+            rows.append((name, f"{hospital.train:,}", *row, *over))
+        return table(LINKED if far else COLUMNS, rows, width)

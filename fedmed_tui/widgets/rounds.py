@@ -76,6 +76,8 @@ def _round_line(run: RunState, state: RoundState, label: int, width: int) -> Con
         f"{_percent(relative):>6}",
         duration(end.seconds),
     ]
+    if state.carrying:
+        parts.append(f"{duration(state.carrying)} on the way")
     text = "  ".join(parts)
     if len(text) + 2 > width:
         text = "  ".join((parts[0], parts[1], parts[2]))

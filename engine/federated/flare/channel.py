@@ -22,6 +22,10 @@ from msgspec import Struct
 KEY = "key"
 SOCKET = "relay"
 KEY_BYTES = 32
+BEAT_SECONDS = 2.0
+"""How often a site that works is heard of."""
+SILENCE_SECONDS = 15.0
+"""Without a word from it, a site that should be working is gone."""
 
 
 class Call(Struct, frozen=True, tag=True):
@@ -53,7 +57,7 @@ class Answer(Struct, frozen=True, tag=True):
 
 
 class News(Struct, frozen=True, tag=True):
-    """Relay → coordinator: an event of a site while it works."""
+    """Relay → coordinator: an event of a site while it works; empty: it is still there."""
 
     site: str
     payload: bytes

@@ -90,7 +90,7 @@ def folder_of(name: str) -> Path:
         raise FederationError(
             "is not a federation's name.", where=repr(name)[:100], hint="Use lower-case letters, digits and '-'."
         )
-    return locations.home() / "federations" / name
+    return locations.federations_folder() / name
 
 
 def read_federation(name: str) -> Federation:
@@ -104,11 +104,6 @@ def read_federation(name: str) -> Federation:
         ) from None
     except (OSError, msgspec.DecodeError) as error:
         raise FederationError(f"is damaged: {error}.", where=str(path)) from None
-
-
-def list_federations() -> tuple[str, ...]:
-    """Names of those on this computer, sorted."""
-    return tuple(sorted(path.parent.name for path in (locations.home() / "federations").glob(f"*/{FILE}")))
 
 
 def create_federation(name: str, server: str, port: int, hospitals: Sequence[str]) -> Federation:
@@ -165,7 +160,7 @@ def _server_resources(resources: dict[str, Any], kit: Path) -> dict[str, Any]:
         if component["id"] == "job_manager":
             component["args"]["uri_root"] = str(kit / "jobs")
         if component["id"] == "job_scheduler":
-            component["args"] = {"max_jobs": 1, "min_schedule_interval": SCHEDULE_SECONDS}
+            component["args"] = {"max_jobs": 4, "min_schedule_interval": SCHEDULE_SECONDS}
     resources["components"] = [one for one in resources["components"] if one["id"] != "log_receiver"]
     return resources
 

@@ -13,7 +13,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from nvflare.lighter.impl.static_file import StaticFileBuilder
 from nvflare.lighter.impl.workspace import WorkspaceBuilder
 from nvflare.lighter.provisioner import Provisioner
 
-from engine.federated.flare.channel import Answer, Call, Halt, Line, News, Sites, knock
+from engine.federated.flare.channel import BEAT_SECONDS, SILENCE_SECONDS, Answer, Call, Halt, Line, News, Sites, knock
 from engine.federated.flare.child import Child, Fallen
 from engine.protocol import Stamped, encode_event
 
@@ -40,6 +40,8 @@ KIT, DATA = "FEDMED_KIT", "FEDMED_HOSPITAL_DATA"
 OPERATOR = "operator"
 SYNC_SECONDS = 60
 TICK = 0.5
+HEARTBEAT_SECONDS = 3.0
+"""How often a connected site is heard of while nothing runs."""
 REASONS = {
     "gone": "its engine ended with code {code}",
     "late": "it was told to stop",
@@ -92,7 +94,14 @@ def server_argv(kit: Path) -> list[str]:
 
 def hospital_argv(kit: Path, hospital: str) -> list[str]:
     """A hospital's NVFlare client."""
-    return _argv("client.client_train", kit, "fed_client.json", f"uid={hospital}", f"org={hospital}")
+    return _argv(
+        "client.client_train",
+        kit,
+        "fed_client.json",
+        f"uid={hospital}",
+        f"org={hospital}",
+        f"heart_beat_interval={HEARTBEAT_SECONDS}",
+    )
 
 
 def _argv(module: str, kit: Path, config: str, *settings: str) -> list[str]:
@@ -119,7 +128,8 @@ def look(kit: Path, federation: str) -> tuple[list[str], list[str]]:
     with session(kit, federation) as opened:
         info = opened.get_system_info()
         jobs = {str(job.job_id): str(job.app_name) for job in info.job_info}
-        return sorted(client.name for client in info.client_info), sorted(jobs.values())
+        alive = time.time() - SILENCE_SECONDS
+        return sorted(one.name for one in info.client_info if (one.last_connect_time or 0) > alive), sorted(jobs.values())
 
 
 def submit(kit: Path, federation: str, job: Path) -> str:
@@ -182,6 +192,7 @@ class CoordinatorRelay:
                 elif isinstance(message, Halt):
                     self._halt()
         self._halt()
+        context.abort_signal.trigger(True)  # calls to sites that are gone would hold the job up until they time out
 
     @collab.publish  # type: ignore[untyped-decorator]
     def news(self, payload: bytes) -> None:
@@ -219,6 +230,23 @@ def _answer(number: int, site: str, result: Any) -> Answer:
             return Answer(number=number, site=site, fault="damaged", reason="its answer is none of this protocol")
 
 
+@contextmanager
+def _beating(beat: Callable[[], None]) -> Iterator[None]:
+    """Call `beat` every few seconds during the block: it says that this site is still there."""
+    done = threading.Event()
+
+    def go() -> None:
+        while not done.wait(BEAT_SECONDS):
+            with suppress(Exception):  # the connection is down: the coordinator will notice the silence
+                beat()
+
+    threading.Thread(target=go, daemon=True).start()
+    try:
+        yield
+    finally:
+        done.set()
+
+
 class HospitalRelay:
     """In a hospital's job process: hands calls to the hospital's engine process."""
 
@@ -241,7 +269,8 @@ class HospitalRelay:
 
         started = time.monotonic()
         try:
-            return {"payload": self._child.call(method, payload, tell), "seconds": time.monotonic() - started}
+            with _beating(lambda: coordinator.news(payload=b"")):
+                return {"payload": self._child.call(method, payload, tell), "seconds": time.monotonic() - started}
         except Fallen as fallen:
             return {"fault": fallen.kind, "code": fallen.code}
 

@@ -12,20 +12,20 @@ import time
 from collections.abc import Callable, Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
 
-from engine.errors import ProtocolError
-from engine.federated.flare import wire
-from engine.federated.flare.channel import Answer, Call, Door, Halt, Line, News, Sites
+from engine.federated.flare import answers, wire
+from engine.federated.flare.channel import SILENCE_SECONDS, Answer, Call, Door, Halt, Line, Message, News, Sites
 from engine.federated.flare.kits import Federation, FederationError, nvflare
 from engine.federated.flare.worker import differences
 from engine.federated.transport import Assessing, Evaluating, Training
-from engine.federated.update import Assessment, Assignment, Evaluation, Lost, Update, Verdict
+from engine.federated.update import Assessment, Assignment
 from engine.model.adapters import Adapter
-from engine.protocol import AnyEvent, Fault, HospitalInfo, Progress, StepDone, TrainingStarted, decode_event
+from engine.protocol import AnyEvent, HospitalInfo, Progress
 
 PATIENCE_SECONDS = 120.0
 """For a submitted job to come up at every site."""
@@ -33,20 +33,6 @@ JOIN_SECONDS = 1800.0
 """For a hospital to read its data and load its model."""
 NO_LIMIT_SECONDS = 7 * 24 * 3600.0
 BEAT = 0.02
-REFUSALS: dict[wire.Rule, str] = {
-    "run": "its policy does not accept this run",
-    "aggregation": "its policy does not accept this aggregator",
-    "pairs": "it holds fewer pairs than its policy asks for",
-    "steps": "its policy allows fewer local steps",
-    "base model": "its policy allows another base model only",
-    "quantization": "its policy allows another precision only",
-    "adapter": "its policy does not let other hospitals see its adapter",
-    "tokenizer": "its policy allows another tokenizer only",
-    "protocol": "it speaks another protocol version",
-    "not joined": "it has not joined the run",
-    "report": "its policy does not let it report this",
-}
-
 Opening = Generator[AnyEvent | None, None, None]
 Answers = Generator[Answer | News | None, None, None]
 
@@ -117,11 +103,11 @@ class FlareTransport:
         }
         for item in self._ask("train", payloads):
             if isinstance(item, News):
-                yield _news(item, assignment.round)
+                yield answers.progress(item, assignment.round)
             elif item is None:
                 yield None
             else:
-                yield _update(item)
+                yield answers.update(item)
 
     def evaluate(self, adapters: Mapping[str, Adapter]) -> Evaluating:
         """All named hospitals at once."""
@@ -131,7 +117,7 @@ class FlareTransport:
                 packed[id(adapter)] = wire.pack(wire.Evaluate(), {"adapter": adapter})
         for item in self._ask("evaluate", {name: packed[id(adapter)] for name, adapter in adapters.items()}):
             if not isinstance(item, News):
-                yield None if item is None else _evaluation(item)
+                yield None if item is None else answers.evaluation(item)
 
     def assess(self, assessment: Assessment) -> Assessing:
         """All voters at once."""
@@ -152,7 +138,7 @@ class FlareTransport:
         }
         for item in self._ask("assess", payloads):
             if not isinstance(item, News):
-                yield None if item is None else _verdict(item)
+                yield None if item is None else answers.verdict(item)
 
     # --- calls -----------------------------------------------------------------------------------------------------------------
 
@@ -163,24 +149,22 @@ class FlareTransport:
         for name in sorted(set(payloads) - waiting):
             fault = "refused" if name in self._refused else "gone"
             yield Answer(number=0, site=name, fault=fault, reason=self._refused.get(name, "it is not connected"))
-        number, started, longest = next(self._numbers), time.monotonic(), 0.0
+        question = _Question(next(self._numbers), waiting)
         try:
             for payload, names in _same(payloads, waiting):
-                self._require().send(Call(number=number, method=method, sites=names, payload=payload, seconds=seconds))
-            while waiting:
+                call = Call(number=question.number, method=method, sites=names, payload=payload, seconds=seconds)
+                self._require().send(call)
+            while question.waiting:
                 message = self._require().receive(BEAT)
-                if isinstance(message, Answer) and message.number == number and message.site in waiting:
-                    waiting.discard(message.site)
-                    longest = max(longest, message.seconds)
-                    if not waiting:
-                        self._carrying += max(0.0, time.monotonic() - started - longest)
-                    yield message
-                elif message is None or isinstance(message, News):
-                    yield message
+                yield question.heard(message)
+                for name in question.silent():
+                    self._sites = tuple(site for site in self._sites if site != name)
+                    yield Answer(number=question.number, site=name, fault="gone", reason="nothing is heard from it")
         except (EOFError, OSError):
             self._drop()
-            for name in sorted(waiting):
-                yield Answer(number=number, site=name, fault="gone", reason="the connection to the federation broke")
+            for name in sorted(question.waiting):
+                yield Answer(number=question.number, site=name, fault="gone", reason="the connection to the federation broke")
+        self._carrying += question.carrying
 
     def _require(self) -> Line:
         if self._line is None:
@@ -249,9 +233,9 @@ class FlareTransport:
             if not isinstance(item, Answer):
                 yield None
                 continue
-            header = _header(item)
+            header = answers.header(item)
             if not isinstance(header, wire.Joined):
-                self._refused[item.site] = _lost(item, header).reason
+                self._refused[item.site] = answers.lost(item, header).reason
                 continue
             odd += [f"hospital {item.site} has {difference}" for difference in differences(header, self._invitation)]
             self._infos[item.site] = msgspec.structs.replace(header.info, name=item.site)
@@ -261,6 +245,42 @@ class FlareTransport:
             raise FederationError(
                 f"{'; '.join(sorted(odd))}.", where=self._federation.name, hint="All must use the same base model and version."
             )
+
+
+@dataclass
+class _Question:
+    """One question to several hospitals, until each has answered or fallen silent."""
+
+    number: int
+    waiting: set[str]
+    started: float = field(default_factory=time.monotonic)
+    longest: float = 0.0
+    """Seconds that the slowest hospital worked."""
+    carrying: float = 0.0
+    """Seconds beside that, until the last answer."""
+
+    def __post_init__(self) -> None:
+        self._heard = dict.fromkeys(self.waiting, self.started)
+
+    def heard(self, message: Message | None) -> Answer | News | None:
+        """The message where it belongs to this question."""
+        if isinstance(message, Answer | News):
+            self._heard[message.site] = time.monotonic()
+        if isinstance(message, News):
+            return message
+        if not isinstance(message, Answer) or message.number != self.number or message.site not in self.waiting:
+            return None
+        self.waiting.discard(message.site)
+        self.longest = max(self.longest, message.seconds)
+        self.carrying = max(0.0, time.monotonic() - self.started - self.longest)
+        return message
+
+    def silent(self) -> list[str]:
+        """Hospitals that are given up from now on."""
+        now = time.monotonic()
+        gone = sorted(name for name in self.waiting if now - self._heard[name] > SILENCE_SECONDS)
+        self.waiting.difference_update(gone)
+        return gone
 
 
 T = TypeVar("T")
@@ -292,70 +312,3 @@ def _same(payloads: Mapping[str, bytes], names: set[str]) -> list[tuple[bytes, t
     for name in sorted(names):
         groups.setdefault(id(payloads[name]), []).append(name)
     return [(payloads[same[0]], tuple(same)) for same in groups.values()]
-
-
-# --- answers -------------------------------------------------------------------------------------------------------------------
-
-
-def _header(answer: Answer) -> wire.Header | None:
-    return _opened(answer)[0] if not answer.fault else None
-
-
-def _opened(answer: Answer) -> tuple[wire.Header | None, wire.Groups]:
-    """What is in an answer; nothing where it is none of the protocol's."""
-    try:
-        return wire.unpack(answer.payload, where=answer.site) if not answer.fault else (None, {})
-    except ProtocolError:
-        return None, {}
-
-
-def _lost(answer: Answer, header: wire.Header | None) -> Lost:
-    if answer.fault:
-        return Lost(answer.site, msgspec.convert(answer.fault, type=Fault), answer.reason)
-    if isinstance(header, wire.Refused):
-        return Lost(answer.site, "refused", REFUSALS[header.rule])
-    if isinstance(header, wire.Broken) and header.name.isidentifier() and len(header.name) <= 60:
-        return Lost(answer.site, "raised", f"an error ended its work ({header.name})")
-    return Lost(answer.site, "damaged", "its answer is none of this protocol")
-
-
-def _update(answer: Answer) -> Update | Lost:
-    header, groups = _opened(answer)
-    if not isinstance(header, wire.Trained):
-        return _lost(answer, header)
-    return Update(
-        hospital=answer.site,
-        adapter=groups.get("adapter", {}),
-        pairs=header.pairs,
-        steps=header.steps,
-        loss=header.loss,
-        variance=header.variance,
-        tokens=header.tokens,
-        seconds=header.seconds,
-        round=header.round,
-        gradient=groups.get("gradient", {}),
-    )
-
-
-def _evaluation(answer: Answer) -> Evaluation | Lost:
-    header, _ = _opened(answer)
-    if not isinstance(header, wire.Measured):
-        return _lost(answer, header)
-    return Evaluation(answer.site, header.loss, header.pairs, header.tokens)
-
-
-def _verdict(answer: Answer) -> Verdict | Lost:
-    header, _ = _opened(answer)
-    if not isinstance(header, wire.Judged):
-        return _lost(answer, header)
-    return Verdict(voter=answer.site, **msgspec.structs.asdict(header))
-
-
-def _news(news: News, number: int) -> TrainingStarted | StepDone | None:
-    """A hospital's progress, where it speaks of itself and of this round."""
-    try:
-        event = decode_event(news.payload).event
-    except ProtocolError:
-        return None
-    mine = isinstance(event, TrainingStarted | StepDone) and event.hospital == news.site and event.round == number
-    return event if mine and isinstance(event, TrainingStarted | StepDone) else None
