@@ -13,7 +13,7 @@ from engine.data.sources.lines import open_text
 from engine.data.store import file_digest
 from engine.errors import DataError
 
-MAX_ARRAY = 512 * 1024 * 1024
+MAX_ARRAY = 128 * 1024 * 1024
 """Characters of a JSON array: it is read in one piece."""
 
 

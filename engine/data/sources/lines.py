@@ -16,6 +16,8 @@ from engine.data.store import unreadable
 from engine.errors import DataError
 
 GZIP_MAGIC = b"\x1f\x8b"
+PIECE = 2**20
+"""Characters read at once."""
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -38,8 +40,12 @@ class TextFile:
         return self._raw.tell()
 
     def read(self, characters: int) -> str:
-        """The next `characters`, or fewer at the end."""
-        return self._text.read(characters)
+        """The next `characters`, or fewer at the end. Takes memory for what is there, not for what was asked for."""
+        parts = []
+        while characters > 0 and (part := self._text.read(min(characters, PIECE))):
+            parts.append(part)
+            characters -= len(part)
+        return "".join(parts)
 
     def lines(self) -> Iterator[str | None]:
         """Each line with its newline; None in place of one that is longer than `MAX_LINE`."""

@@ -1,0 +1,200 @@
+"""Hours at the screen: a scripted person trains, chats and looks around; memory must not grow and no event may get lost.
+
+    python -m benchmarks.soak --minutes 120 [--json soak.json]
+
+The real application runs without a terminal over the real engine process, at 120x40. Memory is the resident size of both
+processes, in medians of two minutes: around minute 10 and at the end. An event is lost when a number is missing in what the
+screen was told, or when the run's record, replayed, differs from what the screen knows. Lag is how much later than asked a 10 ms
+sleep of the screen's loop ends.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import random
+import tempfile
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from statistics import median
+
+import psutil
+from textual.pilot import Pilot
+
+from benchmarks.ui_lag import GOAL_MS, Lags, sampled, wait_for
+from engine.protocol import Stamped
+from engine.settings import load_config
+from fedmed_tui import runs
+from fedmed_tui.app import FedMedApp
+from fedmed_tui.state import RunState
+
+EVERY_SECONDS = 5.0
+WINDOW_SECONDS = 120.0
+SETTLED_MINUTES = 10.0
+GROWTH = 0.05
+QUESTIONS = ("What helps against migraine?", "How is asthma treated?", "What are the signs of anaemia?")
+KEYS = "123462"
+
+
+@dataclass
+class Watch:
+    """What is noted while the person works."""
+
+    begun: float = field(default_factory=time.monotonic)
+    memory: list[tuple[float, int, int]] = field(default_factory=list)
+    """(seconds, screen bytes, engine bytes)."""
+    events: int = 0
+    missing: int = 0
+    answers: int = 0
+    failures: list[str] = field(default_factory=list)
+    last_seq: int = 0
+
+    def take(self, stamped: Stamped) -> None:
+        """Count one event, and those that should have come before it."""
+        self.missing += stamped.seq - self.last_seq - 1
+        self.last_seq = stamped.seq
+        self.events += 1
+
+    def around(self, minute: float, process: int) -> float:
+        """Median bytes of a process (0 screen, 1 engine) in the two minutes around this one."""
+        at = 60 * minute
+        near = [row[1 + process] for row in self.memory if abs(row[0] - at) <= WINDOW_SECONDS / 2]
+        return median(near)
+
+
+def listen(app: FedMedApp, watch: Watch) -> None:
+    """Let the watch hear every event before the application does."""
+    take = app.workspace.take
+
+    def both(stamped: Stamped) -> None:
+        watch.take(stamped)
+        take(stamped)
+
+    app.workspace.take = both  # type: ignore[method-assign]
+    app.workspace.on_failure = lambda failure: watch.failures.append(f"{failure.title}: {failure.message}")
+
+
+async def note_memory(app: FedMedApp, watch: Watch) -> None:
+    """Until cancelled."""
+    own = psutil.Process()
+    while True:
+        client = app.workspace._client
+        if client is not None and client.pid is not None and client.running:
+            engine = psutil.Process(client.pid).memory_info().rss
+            watch.memory.append((time.monotonic() - watch.begun, own.memory_info().rss, engine))
+        await asyncio.sleep(EVERY_SECONDS)
+
+
+async def look_around(pilot: Pilot[None], draw: random.Random) -> None:
+    """Some screens in any order, the palette and the help now and then."""
+    for key in draw.sample(KEYS, k=4):
+        await pilot.press(key)
+        await pilot.press(*draw.choices(("tab", "down", "up", "pagedown"), k=3))
+        await asyncio.sleep(draw.uniform(0.5, 3.0))
+    await pilot.press(draw.choice(("f1", "ctrl+p")))
+    await asyncio.sleep(1.0)
+    await pilot.press("escape")
+
+
+async def ask(app: FedMedApp, pilot: Pilot[None], watch: Watch, draw: random.Random) -> None:
+    """One question, and wait for its answer."""
+    adapters = ("base", "A", "B", "C") if app.run_state.completed else ("base",)
+    app.workspace.ask((draw.choice(adapters),), draw.choice(QUESTIONS))
+    await pilot.press("5")
+    while app.workspace.chat.job:
+        await asyncio.sleep(0.2)
+    watch.answers += 1
+    if watch.answers % 20 == 0:
+        await pilot.resize_terminal(*draw.choice(((80, 24), (120, 40), (60, 20))))
+
+
+async def soak(minutes: float, app: FedMedApp, watch: Watch) -> Lags:
+    """The person's time at the screen."""
+    draw = random.Random(7)
+    end = time.monotonic() + 60 * minutes
+    async with app.run_test(size=(120, 40)) as pilot:
+        listen(app, watch)
+        await wait_for(app, pilot, "ready")
+        app.workspace.start_run(load_config(overrides={"training.rounds": 10_000}))
+        await wait_for(app, pilot, "training")
+        memory = asyncio.create_task(note_memory(app, watch))
+        async with sampled("training and chatting") as lags:
+            while time.monotonic() < end and app.workspace.training:
+                await look_around(pilot, draw)
+                await ask(app, pilot, watch, draw)
+        memory.cancel()
+        await app.workspace.stop_run()
+        await app.workspace.close()
+    return lags
+
+
+def same_as_recorded(app: FedMedApp) -> bool:
+    """Whether the run's record, replayed, says what the screen knows."""
+    recorded: RunState = runs.load_state(app.workspace.live.run)
+    live = app.workspace.live
+    return all(
+        one == other
+        for one, other in (
+            (recorded.completed, live.completed),
+            (recorded.macro_series(), live.macro_series()),
+            (
+                {number: state.aggregated for number, state in recorded.rounds.items()},
+                {n: s.aggregated for n, s in live.rounds.items()},
+            ),
+        )
+    )
+
+
+def figures(minutes: float, watch: Watch, lags: Lags, same: bool, rounds: int) -> dict[str, float | int | bool | list[str]]:
+    """What is reported."""
+    start, end = min(SETTLED_MINUTES, minutes / 2), (watch.memory[-1][0] - WINDOW_SECONDS / 2) / 60
+    growth = {name: watch.around(end, n) / watch.around(start, n) - 1 for n, name in enumerate(("screen", "engine"))}
+    return {
+        "minutes": watch.memory[-1][0] / 60,
+        "rounds": rounds,
+        "answers": watch.answers,
+        "events": watch.events,
+        "events_missing": watch.missing,
+        "record_is_what_the_screen_knows": same,
+        "screen_mib": watch.around(end, 0) / 2**20,
+        "screen_growth": growth["screen"],
+        "engine_mib": watch.around(end, 1) / 2**20,
+        "engine_growth": growth["engine"],
+        "lag_p50_ms": lags.quantile(0.5),
+        "lag_p99_ms": lags.quantile(0.99),
+        "lag_max_ms": max(lags.samples),
+        "failures": watch.failures,
+    }
+
+
+def main() -> None:
+    """Soak in a folder of its own, print the figures. Exit code 1 when a goal is missed."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--minutes", type=float, default=120.0)
+    parser.add_argument("--json", type=Path, default=None, help="also write every figure and every memory reading here")
+    wanted = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["FEDMED_HOME"], os.environ["FEDMED_LOG"] = folder, f"{folder}/engine.log"
+        app, watch = FedMedApp(), Watch()
+        lags = asyncio.run(soak(wanted.minutes, app, watch))
+        told = figures(wanted.minutes, watch, lags, same_as_recorded(app), app.workspace.live.completed)
+    for name, value in told.items():
+        print(f"{name:<34} {value:.4g}" if isinstance(value, float) else f"{name:<34} {value}")
+    if wanted.json is not None:
+        wanted.json.write_text(json.dumps({"figures": told, "watch": asdict(watch)}, indent=1), encoding="utf-8")
+    growth = max(float(told[f"{name}_growth"]) for name in ("screen", "engine"))  # type: ignore[arg-type]
+    met = {
+        f"memory grows by at most {GROWTH:.0%} after minute {SETTLED_MINUTES:g}": growth <= GROWTH,
+        "no event is lost": not watch.missing and bool(told["record_is_what_the_screen_knows"]),
+        f"p99 lag is below {GOAL_MS:.0f} ms": lags.quantile(0.99) < GOAL_MS,
+    }
+    for goal, reached in met.items():
+        print(f"{'met   ' if reached else 'MISSED'} {goal}")
+    raise SystemExit(0 if all(met.values()) else 1)
+
+
+if __name__ == "__main__":
+    main()
