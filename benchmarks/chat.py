@@ -1,6 +1,6 @@
 """How fast answers come, and what that costs in exactness. Ratios are of medians over paired runs, one after the other in turns.
 
-    python -m benchmarks.chat [--repeats 5] [--skip-process]
+    python -m benchmarks.chat [--repeats 5] [--part model|process]
 
 In this process: decoding against `transformers.generate` with the same adapter (and against llama.cpp where llama-cpp-python is
 installed), four adapters in one batch, switching, the fifth turn of a conversation, and held-out loss through the decoding path.
@@ -61,20 +61,25 @@ def main() -> None:
     """Print every figure."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--skip-process", action="store_true", help="only what needs no engine process")
+    parser.add_argument("--part", choices=("model", "process"), help="only what runs in this process, or over an engine process")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as home:
         os.environ["FEDMED_HOME"] = home
         os.environ["FEDMED_LOG"] = str(Path(home) / "engine.log")
-        bank, serving = load()
-        adapters = [made_up(bank, seed) for seed in range(3)]
-        compare_decoding(serving, adapters, arguments.repeats)
-        compare_loss(bank, serving, adapters[0])
-        measure_switching(serving, adapters)
-        measure_turns(serving, adapters[0])
-        del bank, serving
-        if not arguments.skip_process:
+        if arguments.part != "process":
+            measure_model(arguments.repeats)
+        if arguments.part != "model":
             measure_process(TOKENS)
+
+
+def measure_model(repeats: int) -> None:
+    """What needs no engine process."""
+    bank, serving = load()
+    adapters = [made_up(bank, seed) for seed in range(3)]
+    compare_decoding(serving, adapters, repeats)
+    compare_loss(bank, serving, adapters[0])
+    measure_switching(serving, adapters)
+    measure_turns(serving, adapters[0])
 
 
 def load() -> tuple[AdapterBank, Serving]:

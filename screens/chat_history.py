@@ -156,7 +156,9 @@ class HistoryScreen(Dialog[str]):
 
 def _line(one: Answered, width: int) -> Content:
     when = time.strftime("%m-%d %H:%M", time.localtime(one.asked))
-    start = Content.assemble((f"{when}  ", "$muted"), (one_line(f"{one.adapter:<7}", 12).plain + " ", "$accent"))
+    start = Content.assemble(
+        (f"{when}  ", "$muted"), plain(one.adapter).truncate(8, ellipsis=True, pad=True).stylize("$accent"), " "
+    )
     return start + one_line(one.question, max(width - start.cell_length, 10))
 
 

@@ -77,12 +77,12 @@ class AnswerView(Vertical, can_focus=True):
         """Show the text that has arrived since the last call."""
         if not self._ready:
             return
-        text = self.answer.text
+        complete, text = not self.answer.open, self.answer.text  # read before anything is awaited: more may come meanwhile
         if not self._complete and len(text) > self._written:
             self._stream = self._stream or Markdown.get_stream(self._markdown)
             await self._stream.write(safe(text[self._written :]))
             self._written = len(text)
-        if not self._complete and not self.answer.open:
+        if not self._complete and complete:
             self._complete = True
             if self._stream is not None:
                 await self._stream.stop()

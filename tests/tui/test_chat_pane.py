@@ -268,7 +268,7 @@ async def test_a_new_conversation_forgets_for_the_model_what_stays_on_the_screen
 async def test_a_history_that_cannot_be_read_is_said_and_the_chat_goes_on(fake_app: FedMedApp, home: Path) -> None:
     file = home / "output-models" / "chat-history.sqlite3"
     file.parent.mkdir()
-    file.write_bytes(b"this is no database, and long enough to be looked at as one")
+    file.write_bytes(b"this is no database" * 100)
     async with fake_app.run_test(size=(120, 36), notifications=True) as pilot:
         await pilot.press("5")
         await until(pilot, lambda: "the chat history cannot be used" in words(text_of(pilot)))
