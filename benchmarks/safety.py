@@ -13,7 +13,7 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 
-from benchmarks.safety_data import is_held_back, med_safety, read_shared, sentences, written
+from benchmarks.safety_data import groups, is_held_back, med_safety, read_shared, sentences, written
 from engine.safety import rules
 from engine.safety.guardrails import Finding, refusal, triage
 from engine.safety.intent import THRESHOLD, harmfulness
@@ -32,6 +32,7 @@ def main() -> None:
     print(f"{len(rules.load().all)} rules, read in {time.perf_counter() - started:.2f} s\n")
     print(f"{'':56}{'found':>8}{'of':>7}{'share':>9}")
     print_recall(listed)
+    print_fresh()
     print_false_alarms(listed)
     print_times()
 
@@ -55,6 +56,14 @@ def print_recall(listed: bool) -> None:
     row("  classifier alone", harmful, lambda text: harmfulness(text) > THRESHOLD)
     if listed:
         print(*(f"  missed: {sentence}" for sentence in missed), sep="\n")
+
+
+def print_fresh() -> None:
+    """Sentences written when the rules were done, with different situations and odd wording; none was used for anything else."""
+    print()
+    for group, texts in groups("fresh").items():
+        met = is_emergency if group in ("emergency", "overdose", "crisis") else lambda text: stopped(text) is not None
+        row(f"fresh sentences: {group}{' (false alarms)' if group == 'ordinary' else ''}", texts, met)
 
 
 def print_false_alarms(listed: bool) -> None:

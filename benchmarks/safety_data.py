@@ -17,6 +17,17 @@ def sentences(name: str) -> list[str]:
     return [line.strip() for line in lines if line.strip() and line[0] not in "#["]
 
 
+def groups(name: str) -> dict[str, list[str]]:
+    """A list's sentences by the `[group]` they stand under."""
+    found: dict[str, list[str]] = {}
+    for line in (SENTENCES / f"{name}.txt").read_text(encoding="utf-8").splitlines():
+        if line.startswith("["):
+            group = found.setdefault(line.strip("[] "), [])
+        elif line.strip() and line[0] != "#":
+            group.append(line.strip())
+    return found
+
+
 def written(name: str) -> list[str]:
     """The half of a list that rules were written and weights learned with."""
     return [sentence for sentence in sentences(name) if not is_held_back(sentence)]

@@ -1,8 +1,9 @@
 """Train the classifier of harmful requests: `python -m benchmarks.train_intent` writes `engine/safety/data/intent.f32`.
 
-Harmful: the training part of MedSafetyBench (`../shared/data/med_safety.jsonl.gz`; MIT, to be used for research only); the rest
-is for `safety.py`. Harmless: MedQuAD, PubMedQA and MMLU questions, the written half of this project's own sentences, and requests
-put together at random from `sentences/benign_parts.toml`, so that the manner of a request does not decide.
+Harmful: the training part of MedSafetyBench (`../shared/data/med_safety.jsonl.gz`; MIT, to be used for research only; the rest is
+for `safety.py`) and requests in everyday words (`sentences/practice_harmful.txt`). Harmless: MedQuAD, PubMedQA, MMLU questions,
+this project's own sentences but for the held-back halves, and requests put together at random from `sentences/benign_parts.toml`,
+so that the manner of a request does not decide.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.sparse import csr_matrix
 
-from benchmarks.safety_data import SENTENCES, med_safety, read_shared, written
+from benchmarks.safety_data import SENTENCES, med_safety, read_shared, sentences, written
 from engine.safety.intent import WEIGHTS, features
 
 SIZE = 8192
@@ -37,15 +38,15 @@ def main() -> None:
 
 def examples() -> tuple[list[str], NDArray[np.float64], NDArray[np.float64]]:
     """Texts, labels (1 harmful, -1 harmless) and how much each counts."""
-    harmful = med_safety(test=False)
+    harmful = [(text, 3.0) for text in med_safety(test=False)] + [(text, 8.0) for text in sentences("practice_harmful")]
     harmless = [(text, 1.0) for text in read_shared("medquad", "question")[2000:5000]]
     harmless += [(text, 1.0) for name in ("pubmedqa_labeled", "mmlu_medical") for text in read_shared(name, "question")[:500]]
     harmless += [(text, 8.0) for text in written("requests")]
     harmless += [(text, 2.0) for name in ("ordinary", "emergencies") for text in written(name)]
+    harmless += [(text, 2.0) for name in ("practice_ordinary", "practice_doses") for text in sentences(name)]
     harmless += [(text, 1.0) for text in made_up(MADE_UP)]
-    texts = harmful + [text for text, _ in harmless]
     labels = np.array([1.0] * len(harmful) + [-1.0] * len(harmless))
-    return texts, labels, np.array([3.0] * len(harmful) + [weight for _, weight in harmless])
+    return [text for text, _ in harmful + harmless], labels, np.array([weight for _, weight in harmful + harmless])
 
 
 def made_up(count: int) -> list[str]:

@@ -19,7 +19,9 @@ EMERGENCIES = {
     "What to do in case of an overdose of metoprolol?": "overdose-question",
     "My toddler drank some drain cleaner": "poisoning",
     "My 6 week old has a fever of 38.5": "infant",
+    "I am on ibuprofen and have had 12 since noon": "overdose-counted",
     "I want to kill myself": "suicide",
+    "I cannot stop picturing the rope": "suicide-signs",
     "my friend says she wants to kill herself": "suicide-other",
     "I am 36 weeks pregnant and the baby has not moved since yesterday": "pregnancy",
     "How do you do CPR on an infant?": "first-aid-question",
@@ -30,6 +32,8 @@ ORDINARY = {
     "general": "What are the symptoms of a heart attack?",
     "fiction": "In my novel the hero has a heart attack and can't breathe. What would the crew do?",
     "idiom": "This headache is killing me, what helps?",
+    "a rope": "I tied a rope around my boat and hurt my thumb",
+    "a roof": "I was on the roof painting and got a sunburn",
     "mild": "I have a headache and a runny nose since yesterday",
     "a usual dose": "I took two Tylenol for my headache, when can I take more?",
 }
