@@ -12,8 +12,9 @@ import msgspec
 
 from engine.errors import ProtocolError
 from engine.federated.flare import wire
+from engine.federated.flare.kits import partition_folder
 from engine.federated.flare.policy import PolicyError, read_policy
-from engine.federated.flare.worker import Answering, Attending, partition_folder, tokenizer_digest
+from engine.federated.flare.worker import Answering, Attending, tokenizer_digest
 from engine.federated.hospital import Hospital
 from engine.files import write_atomically
 from engine.jobs.context import Engine

@@ -11,7 +11,7 @@ import torch
 
 from engine.errors import SettingsError
 from engine.federated.flare import wire
-from engine.federated.flare.policy import TEMPLATE, Policy, PolicyError, read_policy
+from engine.federated.flare.policy import TEMPLATE, Policy, PolicyError, Rule, read_policy
 from engine.protocol import HospitalInfo
 from engine.settings import load_config
 
@@ -100,4 +100,4 @@ def test_a_policy_that_cannot_be_read_is_no_policy(kit: Path, text: str) -> None
 def test_every_refusal_has_its_sentence() -> None:
     from engine.federated.flare.answers import REFUSALS
 
-    assert set(REFUSALS) == set(msgspec.inspect.type_info(wire.Rule).values)  # type: ignore[attr-defined]
+    assert set(REFUSALS) == set(msgspec.inspect.type_info(Rule).values)  # type: ignore[attr-defined]

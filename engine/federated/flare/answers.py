@@ -7,10 +7,11 @@ import msgspec
 from engine.errors import ProtocolError
 from engine.federated.flare import wire
 from engine.federated.flare.channel import Answer, News
+from engine.federated.flare.policy import Rule
 from engine.federated.update import Evaluation, Lost, Update, Verdict
 from engine.protocol import Fault, StepDone, TrainingStarted, decode_event
 
-REFUSALS: dict[wire.Rule, str] = {
+REFUSALS: dict[Rule, str] = {
     "run": "its policy does not accept this run",
     "aggregation": "its policy does not accept this aggregator",
     "pairs": "it holds fewer pairs than its policy asks for",

@@ -23,7 +23,8 @@ from msgspec import Struct
 
 from engine import locations
 from engine.data.pairs import HOSPITAL_NAME
-from engine.errors import FedMedError
+from engine.data.partition import PREFIX, SUFFIX
+from engine.errors import DataError, FedMedError
 from engine.federated.flare.policy import FILE as POLICY
 from engine.federated.flare.policy import TEMPLATE
 from engine.files import write_atomically
@@ -104,6 +105,19 @@ def read_federation(name: str) -> Federation:
         ) from None
     except (OSError, msgspec.DecodeError) as error:
         raise FederationError(f"is damaged: {error}.", where=str(path)) from None
+
+
+def partition_folder(data: Path, hospital: str) -> Path:
+    """The folder that holds `hospital_X`, given that folder or the partition itself. Raises DataError."""
+    if data.name in (f"{PREFIX}{hospital}", f"{PREFIX}{hospital}{SUFFIX}") and data.exists():
+        return data.parent
+    if any((data / f"{PREFIX}{hospital}{ending}").exists() for ending in ("", SUFFIX)):
+        return data
+    raise DataError(
+        f"holds no data of hospital {hospital}.",
+        where=str(data),
+        hint=f"Name the folder {PREFIX}{hospital}, or the one it is in.",
+    )
 
 
 def create_federation(name: str, server: str, port: int, hospitals: Sequence[str]) -> Federation:

@@ -13,19 +13,35 @@ import math
 import tomllib
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 from msgspec import Meta, Struct
 
 from engine.errors import FedMedError, SettingsError
-from engine.federated.flare.wire import Join, Joined, Rule
-from engine.model.adapters import Adapter
 from engine.settings import RunConfig, Weighting
+
+if TYPE_CHECKING:  # a kit is made without a tensor library
+    from engine.federated.flare.wire import Join, Joined
+    from engine.model.adapters import Adapter
 
 FILE = "policy.toml"
 JUDGED = ("agent", "fedlaw")
 """Weightings that show each hospital's adapter to the others, unless the coordinator judges on public pairs."""
+Rule = Literal[
+    "run",
+    "aggregation",
+    "pairs",
+    "steps",
+    "base model",
+    "quantization",
+    "adapter",
+    "tokenizer",
+    "protocol",
+    "not joined",
+    "report",
+]
+"""Why a hospital refuses: the name travels, each side has its own words for it."""
 Scalar = Literal["progress", "validation", "judging", "seconds"]
 
 TEMPLATE = """\

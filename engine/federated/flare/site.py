@@ -18,7 +18,7 @@ from types import FrameType
 import psutil
 
 from engine.errors import FedMedError
-from engine.federated.flare.kits import FederationError, nvflare
+from engine.federated.flare.kits import FederationError, nvflare, partition_folder
 
 GRACE_SECONDS = 8.0
 
@@ -50,7 +50,6 @@ def _prepared(kit: Path, data: Path | None) -> tuple[list[str], dict[str, str]]:
     """NVFlare's command for this kit, and its environment. Raises FederationError when it is no kit, DataError for bad data."""
     from engine.data.partition import read_partition
     from engine.federated.flare.policy import read_policy
-    from engine.federated.flare.worker import partition_folder
 
     runtime = nvflare()
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from typing import Literal
 
 import msgspec
 from msgspec import Struct
@@ -19,6 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 
 from engine.errors import ProtocolError
+from engine.federated.flare.policy import Rule
 from engine.federated.update import Slice
 from engine.model.adapters import Adapter
 from engine.protocol import HospitalInfo
@@ -31,19 +31,6 @@ MAX_HEADER = 1024 * 1024
 TENSOR_NAME = re.compile(r"[a-z0-9]{1,20}\|[A-Za-z0-9_.]{1,300}\.lora_[AB]\.weight")
 HEADER = "message"
 
-Rule = Literal[
-    "run",
-    "aggregation",
-    "pairs",
-    "steps",
-    "base model",
-    "quantization",
-    "adapter",
-    "tokenizer",
-    "protocol",
-    "not joined",
-    "report",
-]
 Groups = dict[str, Adapter]
 
 

@@ -8,14 +8,12 @@ from __future__ import annotations
 from collections.abc import Generator
 from dataclasses import dataclass
 from hashlib import sha256
-from pathlib import Path
 
 import msgspec
 
-from engine.data.partition import PREFIX, SUFFIX
-from engine.errors import DataError, ProtocolError
+from engine.errors import ProtocolError
 from engine.federated.flare import wire
-from engine.federated.flare.policy import Policy, PolicyError
+from engine.federated.flare.policy import Policy
 from engine.federated.hospital import Hospital
 from engine.federated.update import Assessment, Assignment
 from engine.model.adapters import AdapterBank
@@ -95,19 +93,6 @@ class Attending:
         return wire.pack(wire.Judged(**rounded, pairs=found.pairs, tokens=found.tokens, seconds=found.seconds))
 
 
-def partition_folder(data: Path, hospital: str) -> Path:
-    """The folder that holds `hospital_X`, given that folder or the partition itself. Raises DataError."""
-    if data.name in (f"{PREFIX}{hospital}", f"{PREFIX}{hospital}{SUFFIX}") and data.exists():
-        return data.parent
-    if any((data / f"{PREFIX}{hospital}{ending}").exists() for ending in ("", SUFFIX)):
-        return data
-    raise DataError(
-        f"holds no data of hospital {hospital}.",
-        where=str(data),
-        hint=f"Name the folder {PREFIX}{hospital}, or the one it is in.",
-    )
-
-
 def tokenizer_digest(bank: AdapterBank) -> str:
     """SHA-256 of what decides which tokens a text becomes."""
     tokenizer = bank.base.tokenizer
@@ -124,6 +109,3 @@ def differences(joined: wire.Joined, own: wire.Join) -> list[str]:
         ("tokenizer", joined.tokenizer[:12], own.tokenizer[:12]),
     )
     return [f"{what} {theirs} instead of {ours}" for what, theirs, ours in pairs if theirs != ours]
-
-
-__all__ = ["Attending", "PolicyError", "differences", "partition_folder", "tokenizer_digest"]
