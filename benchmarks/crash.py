@@ -166,7 +166,7 @@ def tensors(run: Path) -> dict[str, bytes]:
 
 
 def replayed(run: str) -> dict[str, Any]:
-    """What the record says, without times of day and durations."""
+    """What the record says, without times of day and durations, and without the hospitals' joining again after a kill."""
     state = runs.load_state(run)
     record = state.record
     plain = {
@@ -176,7 +176,7 @@ def replayed(run: str) -> dict[str, Any]:
         "losses": record.losses,
         "aggregated": record.aggregated,
         "updates": record.updates,
-        "traffic": record.traffic,
+        "traffic": {number: [row for row in rows if row.round == number] for number, rows in record.traffic.items()},
         "finished": record.finished,
     }
     return dict(_timeless(msgspec.to_builtins(plain, str_keys=True)))

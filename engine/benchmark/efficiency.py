@@ -8,8 +8,8 @@ from safetensors import safe_open
 
 from engine.benchmark.results import Efficiency, ModelSizes
 from engine.benchmark.suite import Item, Measuring, Subject
-from engine.model.adapters import WEIGHTS_FILE
 from engine.model.figures import Figures, count, mistral_7b
+from engine.model.foreign import WEIGHTS_FILE
 from engine.protocol import GLOBAL
 from engine.settings import REFERENCE
 

@@ -10,8 +10,9 @@ from engine.errors import ModelError
 from engine.federated.checkpoint import adapter_folder, read_round
 from engine.jobs.context import Engine
 from engine.manifest import Manifest, read_manifest
-from engine.model.adapters import WEIGHTS_FILE, fitted, load_adapter, slot
+from engine.model.adapters import fitted, load_adapter, slot
 from engine.model.decoding import Served
+from engine.model.foreign import WEIGHTS_FILE
 from engine.protocol import BASE, GLOBAL
 
 EARLIER = re.compile(rf"{GLOBAL}@(\d+)")

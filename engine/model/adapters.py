@@ -25,14 +25,13 @@ from engine.errors import ModelError
 from engine.files import write_atomically
 from engine.model.base import BaseModel
 from engine.model.fast_blocks import with_fast_dropout
+from engine.model.foreign import CONFIG_FILE, MAX_WEIGHTS_BYTES, WEIGHTS_FILE, check_tensors, read_at_most, read_config
 from engine.protocol import BASE, GLOBAL
 from engine.settings import LoraSettings
 
 Adapter = dict[str, Tensor]
 TRAINING = "in_training"
 """The slot in which local training happens; finished adapters are copied to slots of their own."""
-WEIGHTS_FILE = "adapter_model.safetensors"
-CONFIG_FILE = "adapter_config.json"
 
 
 def slot(adapter: str) -> str:
@@ -148,7 +147,10 @@ class AdapterBank:
     def save(self, adapter: Adapter, folder: Path) -> None:
         """Write a PEFT folder that `PeftModel.from_pretrained` opens, each file atomically."""
         folder.mkdir(parents=True, exist_ok=True)
-        config = peft_config(self.lora).to_dict() | {"base_model_name_or_path": self.base.folder.name, "inference_mode": True}
+        config = peft_config(fitted(self.lora, adapter)).to_dict() | {
+            "base_model_name_or_path": self.base.folder.name,
+            "inference_mode": True,
+        }
         text = json.dumps(config, indent=2, sort_keys=True, default=_plain)
         write_atomically(folder / CONFIG_FILE, text.encode())
         write_atomically(folder / WEIGHTS_FILE, to_bytes(adapter))
@@ -161,18 +163,11 @@ def fitted(lora: LoraSettings, adapter: Adapter) -> LoraSettings:
 
 
 def load_adapter(folder: Path) -> tuple[LoraSettings, Adapter]:
-    """Read a PEFT folder. Raises ModelError naming the file when it is missing or damaged."""
-    hint = "The folder must be a LoRA adapter saved by fedmed-tui or peft."
-    try:
-        config = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
-        lora = LoraSettings(
-            rank=int(config["r"]), alpha=float(config["lora_alpha"]), target_modules=tuple(sorted(config["target_modules"]))
-        )
-        return lora, from_bytes((folder / WEIGHTS_FILE).read_bytes(), where=str(folder / WEIGHTS_FILE))
-    except FileNotFoundError as error:
-        raise ModelError("the adapter is missing.", where=str(error.filename), hint=hint) from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"adapter_config.json is damaged: {error}.", where=str(folder), hint=hint) from None
+    """Read a PEFT folder. Raises ModelError naming the file when it is missing, damaged, or not what its configuration says."""
+    lora, path = read_config(folder), folder / WEIGHTS_FILE
+    tensors = from_bytes(read_at_most(path, MAX_WEIGHTS_BYTES), where=str(path))
+    check_tensors(lora, tensors, where=str(path))
+    return lora, tensors
 
 
 def to_bytes(adapter: Adapter) -> bytes:
@@ -186,6 +181,8 @@ def from_bytes(data: bytes, *, where: str) -> Adapter:
         tensors = load_bytes(data)
     except SafetensorError as error:
         raise ModelError(f"is damaged or no safetensors file: {error}.", where=where, hint="Use an undamaged copy.") from None
+    if not all(tensor.is_floating_point() for tensor in tensors.values()):
+        raise ModelError("holds tensors that are no floating-point numbers.", where=where, hint="Use an undamaged copy.")
     return {key: tensors[key].to(torch.float32) for key in sorted(tensors)}
 
 

@@ -13,6 +13,7 @@ import psutil
 
 from engine.model.adapters import AdapterBank
 from engine.model.decoding import BankDecoder, Decoder, Decoding, Served
+from engine.model.foreign import check_fits
 from engine.model.lean import LeanDecoder, can_decode
 from engine.model.template import shared_length
 
@@ -29,8 +30,14 @@ class Serving:
         self._conversations: OrderedDict[str, Decoding] = OrderedDict()  # by fingerprint, least recently used first
 
     def continued(self, adapter: Served, prompt: Sequence[int]) -> Decoding:
-        """The adapter's conversation, cut back to what it shares with the prompt, short of the prompt's last token."""
-        decoding = self._conversations.pop(adapter.fingerprint, None) or self.decoder.start([adapter])
+        """The adapter's conversation, cut back to what it shares with the prompt, short of the prompt's last token.
+
+        Raises ModelError when the adapter was made for another base model.
+        """
+        decoding = self._conversations.pop(adapter.fingerprint, None)
+        if decoding is None:
+            check_fits(self.bank.base.model, adapter.tensors, where="adapter")
+            decoding = self.decoder.start([adapter])
         decoding.cut(shared_length(decoding.ids[0].tolist(), prompt[:-1]))
         self._conversations[adapter.fingerprint] = decoding
         if len(self._conversations) > CONVERSATIONS:
