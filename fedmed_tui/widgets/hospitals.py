@@ -19,8 +19,18 @@ COLUMNS = (
     Column("valid", keep=8),
     Column("weight", keep=7),
 )
-LINKED = (*COLUMNS, Column("link", "left", keep=6), Column("down", keep=2), Column("up", keep=2))
-"""In a federation also: what its connection is doing, and what went over it."""
+LINKED = (
+    Column("hospital", "left"),
+    Column("pairs", keep=2),
+    Column("step", keep=1),
+    Column("train", keep=3),
+    Column("valid", keep=8),
+    Column("weight", keep=4),
+    Column("link", "left", keep=7),
+    Column("down", keep=6),
+    Column("up", keep=6),
+)
+"""In a federation also what its connection is doing, and what went over it; weights have a panel of their own."""
 
 
 class HospitalTable(Figure):

@@ -244,3 +244,19 @@ async def test_there_is_nothing_to_export_before_the_first_run(app: FedMedApp) -
         await pilot.press("ctrl+e")
 
         await until(pilot, lambda: "Nothing to export" in text_of(pilot))
+
+
+async def test_a_run_can_be_sent_to_a_federation(fake_app: FedMedApp) -> None:
+    folder = locations.federations_folder() / "city"
+    folder.mkdir(parents=True)
+    (folder / "federation.json").write_text("{}")
+    async with fake_app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: fake_app.workspace.status.ready)
+        await pilot.press("n")
+        await pilot.pause()
+        fake_app.screen.query_one("#where", Select).value = "city"
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: fake_app.run_state.finished)
+
+    assert fake_app.run_state.config is not None
+    assert fake_app.run_state.config.federation.name == "city"
