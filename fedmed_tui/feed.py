@@ -17,6 +17,7 @@ from engine.protocol import (
     RoundStarted,
     RunFinished,
     RunStarted,
+    TrafficCounted,
     UpdateReceived,
 )
 from fedmed_tui.units import duration, size
@@ -87,6 +88,14 @@ def _(event: Evaluated) -> str:
 def _(event: Aggregated) -> str:
     shares = ", ".join(f"{weight.hospital} {weight.weight:.2f}" for weight in event.weights)
     return f"Round {event.round} aggregated: {shares}. {event.reason}"
+
+
+@sentence.register
+def _(event: TrafficCounted) -> str:
+    if not event.carrying:
+        return ""  # in one process there is no way to go
+    down, up = (sum(row.bytes for row in event.rows if row.direction == way) for way in ("down", "up"))
+    return f"{size(down)} went to the hospitals and {size(up)} came back; {duration(event.carrying)} of the round went into that."
 
 
 @sentence.register

@@ -78,10 +78,9 @@ def _round_line(run: RunState, state: RoundState, label: int, width: int) -> Con
     ]
     if state.carrying:
         parts.append(f"{duration(state.carrying)} on the way")
-    text = "  ".join(parts)
-    if len(text) + 2 > width:
-        text = "  ".join((parts[0], parts[1], parts[2]))
-    return Content.assemble(("✔ ", "$accent"), text)
+    while len("  ".join(parts)) + 2 > width and len(parts) > 3:
+        parts.pop()
+    return Content.assemble(("✔ ", "$accent"), "  ".join(parts))
 
 
 def _open_round_line(run: RunState, state: RoundState, label: int, width: int) -> Content:
