@@ -18,6 +18,7 @@ from engine.errors import FedMedError
 from fedmed_tui.conversation import conversation_key
 from fedmed_tui.history import Answered, History, export
 from fedmed_tui.widgets.text import one_line, plain, safe
+from screens.confirm import Answer, ConfirmScreen
 from screens.dialog import Dialog
 
 MOST_SHOWN = 200
@@ -40,6 +41,7 @@ class HistoryScreen(Dialog[str]):
         Binding("pageup", "read(-1)", "Read back", id="history.back", priority=True, tooltip="scroll the answer back"),
         Binding("f3", "scope", "Whose", id="history.scope", priority=True, tooltip="this model, this run, everything"),
         Binding("ctrl+s", "export", "Export", id="history.export", priority=True, tooltip="what is listed, as Markdown"),
+        Binding("ctrl+d", "forget", "Forget", id="history.forget", priority=True, tooltip="delete this adapter's conversation"),
     ]
     DEFAULT_CSS = """
     HistoryScreen {
@@ -69,7 +71,7 @@ class HistoryScreen(Dialog[str]):
         """Words, what was found, the answer in full."""
         with Vertical(classes="box") as box:
             box.border_title = "Chat history"
-            box.border_subtitle = "↑ ↓ choose · Enter ask again · F3 whose · ctrl+s export · Esc close"
+            box.border_subtitle = "Enter ask again · F3 whose · ctrl+s export · ctrl+d forget · Esc"
             yield Input(placeholder="Search questions and answers", id="words", compact=True)
             yield Static(id="found", markup=False)
             yield OptionList(markup=False)
@@ -106,8 +108,7 @@ class HistoryScreen(Dialog[str]):
 
     @on(OptionList.OptionHighlighted)
     def _read(self) -> None:
-        at = self.query_one(OptionList).highlighted
-        chosen = self._found[at] if at is not None and at < len(self._found) else None
+        chosen = self._chosen
         self.query_one("#reading > Static", Static).update(_in_full(chosen) if chosen else Content(""))
         self.query_one("#reading").scroll_home(animate=False)
 
@@ -136,9 +137,32 @@ class HistoryScreen(Dialog[str]):
     @on(OptionList.OptionSelected)
     def chosen(self) -> None:
         """Ask it again."""
+        if self._chosen is not None:
+            self.dismiss(self._chosen.question)
+
+    @property
+    def _chosen(self) -> Answered | None:
         at = self.query_one(OptionList).highlighted
-        if at is not None and at < len(self._found):
-            self.dismiss(self._found[at].question)
+        return self._found[at] if at is not None and at < len(self._found) else None
+
+    @work(exclusive=True, group="forget")
+    async def action_forget(self) -> None:
+        """Delete everything the adapter under the cursor was asked in that run, once it is clear that this is meant."""
+        one = self._chosen
+        if one is None:
+            return
+        question = f"Every question to {safe(one.adapter)}{f' of run {safe(one.run)}' if one.run else ''} is deleted for good."
+        answers = (Answer("no", "n", "no, keep them"), Answer("yes", "y", "yes, delete"))
+        if await self.app.push_screen_wait(ConfirmScreen("Forget a conversation", question, answers)) != "yes":
+            return
+        try:
+            await asyncio.to_thread(self._history.forget, one.run, one.adapter)
+        except FedMedError as error:
+            self._complain(error)
+        self._search()
+
+    def _complain(self, error: FedMedError) -> None:
+        self.notify(safe(str(error)), title=error.title, severity="error", markup=False)
 
     @work(exclusive=True, group="export")
     async def action_export(self) -> None:
@@ -149,7 +173,7 @@ class HistoryScreen(Dialog[str]):
         try:
             path = await asyncio.to_thread(export, self._found)
         except FedMedError as error:
-            self.notify(safe(str(error)), title=error.title, severity="error", markup=False)
+            self._complain(error)
             return
         self.notify(safe(str(path)), title=f"{len(self._found)} answers written", timeout=10, markup=False)
 

@@ -83,7 +83,7 @@ class AdapterList(OptionList):
         &:focus { border: round $accent; }
     }
     .-medium AdapterList, .-comparing AdapterList { width: 24; }
-    .-small AdapterList { width: 18; }
+    .-small AdapterList { width: 20; }
     """
 
     class Changed(Message):
@@ -186,8 +186,9 @@ def _prompt(choice: Choice, width: int, *, marked: bool) -> Content:
     room = width - 2 - len(star)
     name = one_line(choice.title if len(choice.title) <= room else choice.adapter, room)
     first = Content.assemble((mark, "bold $accent" if marked else choice.hue), name, (star, "$accent"))
-    facts = choice.facts
+    facts, indent = choice.facts, "  "
     if len(max(facts, key=len, default="")) + 2 > width:
         facts = replace(choice, best=False).facts
-    between = " · " if len(" · ".join(facts)) + 2 <= width else "\n  "
-    return first + Content.styled("\n  " + between.join(facts), "$muted") if facts else first
+        indent = "  " if width > 14 else ""
+    between = " · " if len(" · ".join(facts)) + 2 <= width else f"\n{indent}"
+    return first + Content.styled(f"\n{indent}" + between.join(facts), "$muted") if facts else first

@@ -59,7 +59,7 @@ class ExchangeView(Vertical):
     """
 
     class Fixed(Message):
-        """A rule's message stands instead of an answer."""
+        """A rule's message stands instead of an answer, in full."""
 
         def __init__(self, view: ExchangeView) -> None:
             super().__init__()
@@ -104,6 +104,8 @@ class ExchangeView(Vertical):
             await view.flush()
         self._draw()
         self._settled = settled
+        if settled and self.exchange.fixed is not None:
+            self.post_message(self.Fixed(self))
 
     def toggle_details(self) -> None:
         """Tell the safety rules with or without reasons and sources."""
@@ -135,8 +137,6 @@ class ExchangeView(Vertical):
         for view in self._views[1:]:
             view.display = False
         self.remove_class("-beside")
-        if not self.exchange.earlier:
-            self.post_message(self.Fixed(self))
 
     def _rule_lines(self) -> Iterator[Content]:
         exchange = self.exchange

@@ -231,6 +231,16 @@ async def test_what_is_listed_is_exported_as_markdown(fake_app: FedMedApp, yeste
     assert "> A **joint** thing." in written and DISCLAIMER in written and "\x1b" not in written
 
 
+async def test_a_conversation_is_forgotten_once_that_is_confirmed(fake_app: FedMedApp, yesterday: History) -> None:
+    async with fake_app.run_test(size=(120, 36)) as pilot:
+        await pilot.press("5", "f3")
+        await until(pilot, lambda: "2 found" in text_of(pilot))
+        await pilot.press("ctrl+d", "y")
+        await until(pilot, lambda: "1 found" in text_of(pilot))
+
+    assert [one.adapter for one in yesterday.search("")] == ["base"]
+
+
 async def test_an_earlier_session_is_shown_and_not_told_to_the_model(fake_app: FedMedApp, yesterday: History) -> None:
     async with fake_app.run_test(size=(120, 36)) as pilot:
         await pilot.press("5")
@@ -271,7 +281,7 @@ async def test_a_history_that_cannot_be_read_is_said_and_the_chat_goes_on(fake_a
     file.write_bytes(b"this is no database" * 100)
     async with fake_app.run_test(size=(120, 36), notifications=True) as pilot:
         await pilot.press("5")
-        await until(pilot, lambda: "the chat history cannot be used" in words(text_of(pilot)))
+        await until(pilot, lambda: "file is not a database" in text_of(pilot))
         exchange = await ask(pilot, "fever")
 
         assert exchange.answer.finished is not None
