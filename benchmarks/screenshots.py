@@ -17,7 +17,7 @@ from textual.pilot import Pilot
 
 from fedmed_tui import runs
 from fedmed_tui.app import FedMedApp
-from screens.chat import ChatScreen
+from fedmed_tui.widgets.adapter_list import AdapterList
 
 SIZE = (120, 36)
 QUESTION = "What are the symptoms of type 2 diabetes?"
@@ -42,16 +42,13 @@ async def picture(app: FedMedApp, pilot: Pilot[None], path: Path) -> None:
 
 
 async def answer(app: FedMedApp, pilot: Pilot[None]) -> None:
-    """Ask the best hospital's model, and wait for enough of its answer."""
-    await pilot.press("5")
-    assert isinstance(app.screen, ChatScreen)
-    adapter = app.run_state.hospitals[1].name
-    app.screen.choose(adapter)
+    """Ask those that are chosen, and wait for enough of the first answer."""
     await pilot.press(*QUESTION, "enter")
-    exchange = app.workspace.conversation(adapter).exchanges[-1]
-    await until(app, pilot, lambda: not exchange.open or len(exchange.answer.split()) > ANSWER_TOKENS)
+    await until(app, pilot, lambda: app.workspace.chat.job)
+    exchange = app.workspace.conversation(app.screen.query_one(AdapterList).adapters).exchanges[-1]
+    await until(app, pilot, lambda: not exchange.open or len(exchange.answer.text.split()) > ANSWER_TOKENS)
     await pilot.press("escape")
-    await until(app, pilot, lambda: not exchange.open)
+    await until(app, pilot, lambda: not app.workspace.chat.job)
 
 
 async def take(run: str, folder: Path) -> None:
@@ -64,8 +61,12 @@ async def take(run: str, folder: Path) -> None:
         else:
             await pilot.press("s")
             await until(app, pilot, lambda: app.run_state.finished and not app.workspace.training)
+        await app.chat_with(app.run_state.hospitals[1].name)
         await answer(app, pilot)
         await picture(app, pilot, folder / "screenshot-chat.svg")
+        await pilot.press("f4")
+        await answer(app, pilot)
+        await picture(app, pilot, folder / "screenshot-compare.svg")
         await pilot.press("escape")
         for key, name in (("1", "data"), ("3", "aggregator"), ("4", "benchmark")):
             await pilot.press(key)

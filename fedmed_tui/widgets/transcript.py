@@ -61,7 +61,8 @@ class Transcript(Scroll, can_focus=False):
         if manner != self._told:
             self._told = manner
             self._manner.update(_in_words(manner))
-        gone = [view for view in self._views if view.exchange not in conversation.exchanges]
+        kept = {id(exchange) for exchange in conversation.exchanges}
+        gone = [view for view in self._views if id(view.exchange) not in kept]
         if conversation is not self._shown or anew:
             self._shown, self._views = conversation, []
             self.remove_children()
