@@ -20,7 +20,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
-from engine.benchmark.results import Aggregation, BenchmarkResults
+from engine.benchmark.results import Aggregation, BenchmarkResults, Interval
 from engine.benchmark.words import number, percent, seconds, size
 
 BLUE, ORANGE, GREEN, PURPLE, SKY, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#8C8C8C"
@@ -48,6 +48,8 @@ STYLE: dict[Any, Any] = {
     "figure.facecolor": "white",
     "text.parse_math": False,  # names of runs and hospitals are never formulas
 }
+BLANK: dict[str, Any] = {"facecolor": "white", "edgecolor": "none", "pad": 0.6}
+"""Behind a number that a line would cross."""
 BYTE_TICKS = {2.0**10: "1 KiB", 2.0**20: "1 MiB", 2.0**30: "1 GiB", 2.0**40: "1 TiB"}
 SECOND_TICKS = {1e-4: "0.1 ms", 1e-2: "10 ms", 1.0: "1 s", 100.0: "100 s"}
 
@@ -83,7 +85,7 @@ def _efficiency(at: Axes, results: BenchmarkResults) -> None:
     ]
     _log_bars(at, bars, size, BYTE_TICKS)
     less = percent(reference.reduction(section.claimed_base_bytes))
-    return _note(at, f"7B adapter: {less} less than 7 GB, {percent(reference.trainable_share, 3)} of the weights")
+    return _note(at, f"7B adapter: {less} less than 7 GB, {percent(reference.trainable_share, 3)} trained")
 
 
 def _learning(at: Axes, results: BenchmarkResults) -> None:
@@ -125,7 +127,7 @@ def _arms(at: Axes, results: BenchmarkResults) -> None:
         _, edge, inside = looks[arm.arm]
         at.plot([base, arm.macro], [row, row], color=edge, linewidth=2)
         at.plot(arm.macro, row, "o", markersize=9, markeredgecolor=edge, markerfacecolor=inside)
-        at.text(arm.macro, row + 0.2, number(arm.macro), ha="center", va="bottom", fontsize=8)
+        at.text(arm.macro, row + 0.2, number(arm.macro), ha="center", va="bottom", fontsize=8, bbox=BLANK)
     at.axvline(base, color=GREY, linewidth=1, linestyle="--")
     at.set_yticks(range(len(arms)), [looks[arm.arm][0] for arm in arms])
     at.set_ylim(-0.5, len(arms) - 0.3)
@@ -156,15 +158,21 @@ def _aggregation(at: Axes, results: BenchmarkResults) -> None:
 def _full_runs(at: Axes, section: Aggregation) -> None:
     runs = sorted(section.full_runs, key=lambda one: one.macro.mean, reverse=True)
     rows = range(len(runs))
-    halves = [0.0 if one.macro.low is None else one.macro.mean - one.macro.low for one in runs]
-    mean = at.errorbar([one.macro.mean for one in runs], rows, xerr=halves, fmt="o", color=BLUE, capsize=4)
-    (worst,) = at.plot([one.worst.mean for one in runs], rows, "D", color=ORANGE)
+    mean, worst = (
+        at.errorbar([one.mean for one in found], rows, xerr=[_half(one) for one in found], fmt=marker, color=colour, capsize=4)
+        for found, marker, colour in (([one.macro for one in runs], "o", BLUE), ([one.worst for one in runs], "D", ORANGE))
+    )
     at.set_yticks(rows, [one.weighting for one in runs])
     at.set_ylim(-0.6, len(runs) - 0.4)
     at.xaxis.set_major_locator(MaxNLocator(nbins=4))
     at.set_xlabel("test loss, nats per answer token")
     at.legend([mean, worst], ["mean of hospitals", "worst hospital"], loc="upper center", bbox_to_anchor=(0.45, -0.16), ncols=2)
     return _note(at, f"complete runs, {len(section.seeds)} seeds, 95 % interval")
+
+
+def _half(interval: Interval) -> float:
+    """Half the width of an interval; 0 where it has no bounds."""
+    return 0.0 if interval.low is None else interval.mean - interval.low
 
 
 def _weights(at: Axes, section: Aggregation) -> None:
@@ -200,7 +208,7 @@ def _inference(at: Axes, results: BenchmarkResults) -> None:
     ]
     _log_bars(at, [(name, value, colour) for name, value, colour in bars if value is not None], seconds, SECOND_TICKS)
     rate = f"{section.tokens_per_second.median:.0f} tokens/s; {size(section.memory_bytes)}"
-    return _note(at, f"{rate}; {section.batch_queries_per_second:.2f} questions/s in a batch of {section.batch}")
+    return _note(at, f"{rate}; {section.batch} at once: {section.batch_queries_per_second:.2f} questions/s")
 
 
 def _privacy(at: Axes, results: BenchmarkResults) -> None:

@@ -92,6 +92,10 @@ def _arms(test: TestComparison) -> str:
     text += table(["", *names, "mean", "against base", "steps"], rows)
     if test.recovered is not None:
         text += f"\nFederation recovers {percent(test.recovered, 0)} of what training on all pairs in one place gains.\n"
+    text += (
+        "\nOne seed each: differences as small as the intervals of complete runs may be chance. In one place all steps follow\n"
+        "each other; hospitals take theirs side by side, and meet once a round.\n"
+    )
     return text
 
 
@@ -201,8 +205,8 @@ def knowledge(section: Knowledge) -> str:
         header = ["", "right", "accuracy", "95 % interval", "chance", "most frequent answer"]
         text += f"Multiple choice: {section.protocol}.\n\n{table(header, rows)}\n"
         text += (
-            "A model of 135 M parameters is expected near chance; where the interval holds chance or the most frequent answer's\n"
-            "share, no knowledge was shown. The protocol is what a 7 B model needs.\n"
+            "Knowledge is shown only where the whole interval lies above chance and above the most frequent answer's share. A\n"
+            "model of 135 M parameters is expected near chance. The protocol is what a 7 B model needs.\n"
         )
     if section.free_text:
         rows = [[f"{one.hospital}, {one.adapter}", str(one.answers), number(one.rouge_l, 3)] for one in section.free_text]

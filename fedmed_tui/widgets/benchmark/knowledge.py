@@ -37,7 +37,7 @@ def _choices(section: Knowledge, width: int) -> Content:
     rows = []
     for task in dict.fromkeys(one.task for one in section.choices):
         found = [scores.get((task, adapter)) for adapter in adapters]
-        cells = [f"{100 * one.accuracy:.0f} ± {50 * (one.high - one.low):.0f}" if one else NONE for one in found]
+        cells = [f"{100 * one.accuracy:.0f}±{50 * (one.high - one.low):.0f}" if one else NONE for one in found]
         rows.append((task, *cells, f"{100 * next(one.chance for one in found if one):.0f}"))
     return table([Column("% right", "left"), *(Column(name) for name in adapters), Column("chance")], rows, width)
 

@@ -70,7 +70,7 @@ class Arms(SectionFigure):
                 ARM_NAMES[arm.arm],
                 number(arm.macro),
                 "" if arm.arm == "base" else signed_percent((arm.macro - base) / base, 1),
-                bar((base - arm.macro) / largest, max(6, min(width - 30, 30))),
+                bar((base - arm.macro) / largest, max(4, min(width - 30, 30))),
             )
             for arm in test.arms
         ]

@@ -5,8 +5,10 @@ from __future__ import annotations
 from textual.content import Content
 
 from fedmed_tui.widgets.benchmark.section import SectionFigure, muted
-from fedmed_tui.widgets.text import Column, safe, table
+from fedmed_tui.widgets.text import Column, one_line, table
 
+OTHERS = 2 + 7 + 2 + 8
+"""Cells of the columns that tell what the figure means, with their gaps."""
 COLUMNS = (Column("sentences", "left"), Column("noticed"), Column("of", keep=6), Column("wanted", "left", keep=7))
 
 
@@ -22,7 +24,7 @@ class Guardrails(SectionFigure):
             return None
         rows = [
             (
-                safe(one.name),
+                one_line(one.name.partition(" (")[0], max(width - OTHERS, 10)),
                 f"{one.noticed / one.sentences:.1%}",
                 f"{one.sentences:,}",
                 "▲ much" if one.dangerous else "▼ little",

@@ -6,14 +6,9 @@ from collections.abc import Sequence
 
 from textual.content import Content
 
-from engine.benchmark.words import percent
 from fedmed_tui.benchmark_desk import Sections
 from fedmed_tui.theme import Look, look
 from fedmed_tui.widgets.figure import Figure
-from fedmed_tui.widgets.text import bar
-
-BAR = 14
-"""Cells of a bar between words and numbers."""
 
 
 class SectionFigure(Figure):
@@ -49,9 +44,3 @@ def facts(rows: Sequence[tuple[str, str]]) -> Content:
 def muted(text: str) -> Content:
     """A remark."""
     return Content.styled(text, "$muted")
-
-
-def share_line(name: str, share: float, width: int, note: str = "") -> Content:
-    """A share as a bar, with its name before and its percentage behind it."""
-    room = max(width - len(name) - 9 - len(note), 4)
-    return Content.assemble(f"{name} ", bar(share, min(room, 3 * BAR)), f" {percent(share):>7}", (note, "$muted"))
