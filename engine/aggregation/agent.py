@@ -27,8 +27,9 @@ from engine.federated.update import Verdict
 
 LENGTH_GATE = 3.0
 """An update longer than so many median lengths neither counts nor votes."""
-HARM, HARM_GAP = 0.08, 0.05
-"""Suspect: alone it raises the others' loss by so much, and by so much more than the typical update does."""
+HARM, HARM_GAP = 0.12, 0.05
+"""Suspect: alone it raises the others' loss by so much, and by so much more than the typical update does. A small honest hospital
+that trains long on its few pairs reaches 0.08 to 0.12."""
 DOUBT = 1.0
 """Errors by which a complaint is reduced before it counts: a handful of pairs accuses nobody."""
 SCREEN_SHARE = 0.55
@@ -111,23 +112,27 @@ class Agent:
         suspects = self._suspects(transfer)
         kept = self._situation.only([name for name in names if name not in suspects])
         base = samples(kept)
-        alone = {voter: v for voter, v in alone.items() if voter not in suspects and v.pairs >= VOTER_PAIRS}
-        trusted = {voter: v for voter, v in alone.items() if not self._on_probation(voter)}
-        alone = trusted if len(trusted) >= self._least_voters else alone
+        voters = {voter: v for voter, v in alone.items() if voter not in suspects and v.pairs >= VOTER_PAIRS}
+        trusted = {voter: v for voter, v in voters.items() if not self._on_probation(voter)}
+        voters = trusted if len(trusted) >= self._least_voters else voters
         choice = Choice(
-            base, "thin", suspects=suspects, transfer=transfer, voters=tuple(alone), evidence=faded(self._memory.evidence)
+            base, "thin", suspects=suspects, transfer=transfer, voters=tuple(voters), evidence=faded(self._memory.evidence)
         )
-        if len(alone) < self._least_voters or len(kept.names) < 2:
+        if len(voters) < self._least_voters or len(kept.names) < 2:
             return choice
-        proposals = yield from self._proposals(kept, base, transfer, alone)
+        proposals = yield from self._proposals(kept, base, transfer, voters)
         yield from self._test(choice, kept, base, proposals)
         return choice
 
     def _screen(self, vectors: Sequence[Sequence[float]]) -> Generator[None, None, Verdicts]:
         """Ask on the screening slice, always on the same pairs. Both screening calls together stay within their share."""
-        both = passes(1 + len(self._situation.names), slopes=True) + passes(1, slopes=True)
-        tokens = {voter: SCREEN_SHARE * work / both for voter, work in self._bench.budget.items()}
+        tokens = {voter: SCREEN_SHARE * work / self._screenings for voter, work in self._bench.budget.items()}
         return (yield from self._bench.ask("screen", vectors, tokens, pairs=SCREEN_PAIRS, slopes=True))
+
+    @property
+    def _screenings(self) -> int:
+        """Forward passes of a pair in both screening calls: start and updates alone, then sample weights."""
+        return passes(1 + len(self._situation.names), slopes=True) + passes(1, slopes=True)
 
     def _on_probation(self, voter: str) -> bool:
         """Whether the hospital was gated or suspect in the last round: it votes again after a round without."""
@@ -150,7 +155,10 @@ class Agent:
     def _proposals(
         self, kept: Situation, base: Weights, transfer: Sequence[Transfer], alone: Verdicts
     ) -> Generator[None, None, list[Proposal]]:
-        """Candidates with the gain that the voters' fitted curves expect of them, most promising first."""
+        """Candidates with the gain that the voters' fitted curves expect of them, most promising first.
+
+        `alone` holds what each voter found of the start and of every update alone.
+        """
         names = self._situation.names
         at_base = yield from self._screen([[base.get(name, 0.0) for name in names]])
         curves = [
@@ -205,8 +213,7 @@ class Agent:
 
     def _pair_tokens(self, voter: str) -> float:
         """Tokens of a pair at a voter, from what it used in screening."""
-        both = passes(1 + len(self._situation.names), slopes=True) + passes(1, slopes=True)
-        return self._bench.spent[voter] / both / self._bench.pairs[voter]["screen"]
+        return self._bench.spent[voter] / self._screenings / self._bench.pairs[voter]["screen"]
 
     def _candidate(self, kept: Situation, one: Proposal, result: Finding | None, *, chosen: bool) -> Candidate:
         weights = dict(zip(kept.names, one.weights, strict=True))

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from engine.aggregation.weighting import SMALLEST_LOSS, Situation, Weights, equal, inverse_loss, normalized, samples
 
-SCALES = (0.6, 0.8, 1.25, 1.6)
+SCALES = (0.6, 0.8, 1.25, 1.6, 2.0)
 """Step sizes tried beside 1 for every rule."""
 DOWN = 0.3
 """Factor on one hospital's weight in a `down` proposal."""
