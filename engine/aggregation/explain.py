@@ -13,7 +13,9 @@ from engine.choices import WEIGHTINGS
 NOTABLE = 0.02
 """Change of a share worth a sentence."""
 NOTABLE_SCALE = 0.02
+"""Distance of the step size from 1 worth a sentence."""
 NOTABLE_ERROR = 0.005
+"""Relative combine error worth a sentence."""
 
 
 def explain(event: Aggregated) -> tuple[Reason, ...]:
@@ -23,9 +25,8 @@ def explain(event: Aggregated) -> tuple[Reason, ...]:
 
 def _conclusion(event: Aggregated) -> Iterator[Reason]:
     """What was decided."""
-    best = max((one for one in event.candidates if one.gain is not None), key=lambda one: one.gain or 0.0, default=None)
     if event.verdict == "rule":
-        yield Reason(text=WEIGHTINGS.get(event.weighting, event.weighting), fields=("weighting",))
+        yield Reason(text=WEIGHTINGS[event.weighting], fields=("weighting",))
     elif event.verdict == "fixed":
         text = "Sample weights: with fixed weights nobody evaluates, so nothing better can be found and no bad update noticed."
         yield Reason(text=text, fields=("verdict", "trust"))
@@ -34,23 +35,33 @@ def _conclusion(event: Aggregated) -> Iterator[Reason]:
         voters = sum(one.voted for one in event.slices)
         text = f"Kept sample weights: {_count(pairs, 'validation pair')} of {_count(voters, 'voter')} are too few to tell."
         yield Reason(text=text, fields=("verdict", "slices"))
-    elif event.verdict == "kept" and best is not None:
-        gain, error = best.gain or 0.0, best.error or 0.0
-        verdict = "not distinguishable from chance" if gain > 0 else "no gain"
-        text = f"Kept sample weights: the best alternative, {best.name}, gained {_percent(gain)} ± {_percent(error)}, {verdict}."
-        yield Reason(text=text, fields=("verdict", *_fields_of(event, best)))
+    elif event.verdict == "kept":
+        yield from _kept(event)
     else:
         yield from _chosen(event)
 
 
+def _kept(event: Aggregated) -> Iterator[Reason]:
+    """How the best candidate did that was not good enough."""
+    tested = [(one.gain, one) for one in event.candidates if one.gain is not None]
+    gain, best = max(tested, key=lambda pair: pair[0])
+    moved, verdict = ("gained", "not distinguishable from chance") if gain > 0 else ("lost", "so none is better")
+    text = (
+        f"Kept sample weights: the best alternative tested, “{best.name}”, {moved} {_percent(abs(gain))} "
+        f"± {_percent(best.error or 0.0)}, {verdict}."
+    )
+    yield Reason(text=text, fields=("verdict", *_fields_of(event, best)))
+
+
 def _chosen(event: Aggregated) -> Iterator[Reason]:
+    """What the chosen candidate gained, and how far the weights went."""
     for one in event.candidates:
         if one.chosen:
             pairs = sum(use.test_pairs for use in event.slices if use.voted)
             text = (
                 f"The candidate “{one.name}” lowered the loss of fresh validation pairs by {_percent(one.gain or 0.0)} "
                 f"± {_percent(one.error or 0.0)} against sample weights ({_count(pairs, 'pair')} this round): "
-                f"the weights went {event.shrink:.0%} of the way to it."
+                f"the weights went {_share(event.shrink)} of the way to it."
             )
             yield Reason(text=text, fields=("verdict", "shrink", "slices", *_fields_of(event, one)))
 
@@ -65,7 +76,7 @@ def _faults(event: Aggregated) -> Iterator[Reason]:
             yield Reason(text=f"{one.hospital} does not count: {one.why}.{_again(one)}", fields=(*fields, f"{where}.why"))
         elif one.standing == "suspect":
             use, used = _use(event, one.hospital)
-            text = f"{one.hospital} neither counts nor votes this round instead of counting {one.sample_share:.0%}: {use}."
+            text = f"{one.hospital} neither counts nor votes this round instead of counting {_share(one.sample_share)}: {use}."
             yield Reason(text=text + _again(one), fields=(*fields, *used))
         elif one.hospital in silent and event.round - 1 in one.suspect_rounds:
             text = f"{one.hospital} counts again, but has no vote yet: in the last round it did not count."
@@ -79,7 +90,8 @@ def _changes(event: Aggregated) -> Iterator[Reason]:
     moved = [one for one in event.weights if one.standing == "counted" and abs(one.weight - one.sample_share) >= NOTABLE]
     for one in sorted(moved, key=lambda one: (-abs(one.weight - one.sample_share), one.hospital)):
         use, fields = _use(event, one.hospital)
-        text = f"{one.hospital} counts {one.weight:.0%} instead of {one.sample_share:.0%}" + (f": {use}." if use else ".")
+        text = f"{one.hospital} counts {_share(one.weight)} instead of {_share(one.sample_share)}."
+        text += f" {use[0].upper()}{use[1:]}." if use else ""
         where = f"weights[{one.hospital}]"
         yield Reason(text=text, fields=(f"{where}.weight", f"{where}.sample_share", *fields))
 
@@ -98,7 +110,7 @@ def _step(event: Aggregated) -> Iterator[Reason]:
 
 def _cost(event: Aggregated) -> Iterator[Reason]:
     if event.cost is not None and event.cost.work:
-        text = f"Judging took {event.cost.share:.0%} of the training work (limit {event.cost.limit:.0%})."
+        text = f"Judging took {_share(event.cost.share)} of the training work (limit {_share(event.cost.limit)})."
         yield Reason(text=text, fields=("cost.work", "cost.training_work", "cost.limit"))
 
 
@@ -135,5 +147,10 @@ def _count(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
-def _percent(share: float) -> str:
-    return f"{share * 100:.1f} %"
+def _percent(change: float) -> str:
+    """A change of a loss; two decimals, because late in a run gains are far below 1 %."""
+    return f"{change * 100:.2f} %"
+
+
+def _share(part: float) -> str:
+    return f"{part * 100:.0f} %"

@@ -79,14 +79,14 @@ async def test_the_reasons_are_the_sentences_of_the_event(app: FedMedApp, size: 
         await show(pilot)
         shown = flat(pilot)
 
-    assert "The candidate “less of C × 1.25” lowered the loss of fresh validation pairs by 1.4 % ± 0.3 %" in shown
+    assert "The candidate “less of C × 1.25” lowered the loss of fresh validation pairs by 1.42 % ± 0.31 %" in shown
 
 
 @pytest.mark.parametrize(
     ("standing", "why", "sentence"),
     [
         ("gated", "its update is 41 times as long as usual", "✖ C does not count: its update is 41 times as long as usual."),
-        ("suspect", "", "✖ C neither counts nor votes this round instead of counting 30%: its update alone raised"),
+        ("suspect", "", "✖ C neither counts nor votes this round instead of counting 30 %: its update alone raised"),
     ],
 )
 async def test_a_hospital_that_does_not_count_is_marked_and_told_why(
