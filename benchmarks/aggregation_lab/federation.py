@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from engine.aggregation.aggregator import Aggregator, Round
+from engine.aggregation.aggregator import Aggregator
 from engine.aggregation.assignment import assignment, controls
 from engine.aggregation.memory import Memory
 from engine.aggregation_messages import Aggregated
-from engine.errors import FedMedError
+from engine.federated.collect import Roster, collect_updates, fingerprints
 from engine.federated.hospital import Hospital
 from engine.federated.transport import Assessing, InProcess, Training
 from engine.federated.update import Assessment, Assignment, Update, Verdict
@@ -96,24 +96,18 @@ class Result:
 
 
 def run(config: RunConfig, bank: AdapterBank, hospitals: Attacked, finals: list[Hospital]) -> Result:
-    """All rounds of one arm, then the test pairs, once."""
+    """All rounds of one arm, then the test pairs, once. Raises Paused when a hospital's update cannot be used."""
     started = time.monotonic()
     aggregator = Aggregator(config, hospitals)
-    adapter, memory, carried = bank.initial(config.seed), Memory(), {}
+    adapter, memory, carried = bank.initial(config.seed), Memory(), dict[str, Adapter]()
+    names = [hospital.name for hospital in hospitals.hospitals()]
+    roster = Roster(names, quorum=len(names))
     events = []
     for number in range(1, config.training.rounds + 1):
-        task = assignment(config, number, adapter, carried, bank.initial)
-        updates, unusable = [], {}
-        for update in hospitals.train(task):
-            assert isinstance(update, Update)
-            updates.append(update)
-            try:
-                bank.check(update.adapter, where=update.hospital)
-            except FedMedError as error:
-                unusable[update.hospital] = error.message
-        given = Round(number, task.start, sorted(updates, key=lambda one: one.hospital), unusable)
+        given = finish(collect_updates(hospitals, assignment(config, number, adapter, carried, bank.initial), roster))
+        roster = replace(roster, fingerprints=fingerprints(given))
         result = finish(aggregator.aggregate(given, memory, carried))
-        adapter, memory, carried = result.adapter, result.memory, result.moments | controls(updates)
+        adapter, memory, carried = result.adapter, result.memory, result.moments | controls(given.updates, carried)
         events.append(result.event)
     losses = {final.name: finish(final.evaluate(adapter)).loss for final in finals}
     return Result(losses, events, time.monotonic() - started)
