@@ -36,7 +36,7 @@ from fedmed_tui import engine_client
 from fedmed_tui.app import FedMedApp
 
 SIGNALS = {"SIGKILL": signal.SIGKILL, "SIGSEGV": signal.SIGSEGV, "SIGABRT": signal.SIGABRT, "SIGTERM": signal.SIGTERM}
-PATIENCE = 60.0
+PATIENCE = 300.0
 LADDER_SECONDS = 0.5
 RESTORED = (b"\x1b[?1049l", b"\x1b[?25h", b"\x1b[?1000l", b"\x1b[?2004l")
 """Main screen, cursor, no mouse, no bracketed paste."""

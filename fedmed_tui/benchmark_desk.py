@@ -32,6 +32,9 @@ from fedmed_tui.benchmarking import Benchmarking
 from fedmed_tui.engine_client import EngineClient
 from fedmed_tui.state import RunState
 
+LONG = 100
+"""Rounds after which the panels follow the record round by round, not event by event."""
+
 
 @dataclass(frozen=True)
 class Saved:
@@ -92,6 +95,7 @@ class BenchmarkDesk:
         """Earlier results that the shown ones are compared with."""
         self.unpictured: Path | None = None
         """A folder that waits for a picture of the screen."""
+        self._told: tuple[tuple[int, int, int], Sections] | None = None  # of which record at which point, and what it told
         self._newest: dict[str, Saved | None] = {}  # by run, as found on disk
         self._chosen: tuple[str, Saved] | None = None  # the run on the screens when they were chosen, and the results
 
@@ -120,8 +124,15 @@ class BenchmarkDesk:
         """What the panels show."""
         results = self.results(run)
         if results is None:
-            return Sections.recorded(run.record)
-        return (Sections.recorded(run.record) if results.run == run.run else Sections()).overlaid(results)
+            return self._recorded(run)
+        return (self._recorded(run) if results.run == run.run else Sections()).overlaid(results)
+
+    def _recorded(self, run: RunState) -> Sections:
+        """What the record tells. Of a long run, what it told at the end of the last round: reading it all takes a while."""
+        now = (id(run.record), run.completed, 0 if run.completed > LONG else run.last_seq)
+        if self._told is None or self._told[0] != now:
+            self._told = now, Sections.recorded(run.record)
+        return self._told[1]
 
     def choose(self, run: RunState, saved: Saved) -> None:
         """Look at these results until another run is put on the screens."""

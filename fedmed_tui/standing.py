@@ -8,12 +8,12 @@ from fedmed_tui.state import RunState
 def latest_loss(run: RunState, hospital: str) -> float | None:
     """Validation loss of the newest global adapter that was evaluated at a hospital (of the base model before round 1)."""
     series = run.loss_series(hospital)
-    return series[max(series)] if series else None
+    return series[next(reversed(series))] if series else None
 
 
 def latest_weight(run: RunState, hospital: str) -> float | None:
     """How much a hospital counted when adapters were last aggregated."""
-    for number in sorted(run.rounds, reverse=True):
+    for number in reversed(run.rounds):
         at = run.rounds[number].hospitals.get(hospital)
         if at is not None and at.weight is not None:
             return at.weight.weight
@@ -22,7 +22,7 @@ def latest_weight(run: RunState, hospital: str) -> float | None:
 
 def training_loss(run: RunState, hospital: str) -> float | None:
     """Mean of its last finished local training, or the latest step while it trains for the first time."""
-    for number in sorted(run.rounds, reverse=True):
+    for number in reversed(run.rounds):
         at = run.rounds[number].hospitals.get(hospital)
         if at is not None and at.update is not None:
             return at.update.loss
@@ -40,7 +40,7 @@ def best_hospital(run: RunState) -> str:
 
 def local_loss(run: RunState, hospital: str) -> float | None:
     """Validation loss of a hospital's own latest adapter on its own pairs, before aggregation."""
-    for number in sorted(run.rounds, reverse=True):
+    for number in reversed(run.rounds):
         at = run.rounds[number].hospitals.get(hospital)
         if at is not None and at.local_loss is not None:
             return at.local_loss

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import singledispatchmethod
+from typing import Any
 
 from engine.benchmark.record import RunRecord
 from engine.protocol import (
@@ -85,12 +86,16 @@ class RunState:
     """Number of the newest event taken in."""
     record: RunRecord = field(default_factory=RunRecord)
     """The same events as a benchmark reads them."""
+    _losses: dict[str, dict[int, float]] = field(default_factory=dict)
+    _means: dict[int, float] = field(default_factory=dict)
+    _evaluated: dict[int, set[str]] = field(default_factory=dict)
 
     def apply(self, stamped: Stamped) -> None:
         """Take one event in. Events that do not concern a run change nothing."""
         self.last_time, self.last_seq = stamped.time, stamped.seq
-        self._apply(stamped.event, stamped.time)
-        self.record.apply(stamped.event)
+        kind = type(stamped.event)
+        _REDUCE.dispatch(kind)(self, stamped.event, stamped.time)
+        _RECORD.dispatch(kind)(self.record, stamped.event)
         text = sentence(stamped.event)
         if text:
             self.feed.append(FeedLine(time=stamped.time, text=text))
@@ -106,26 +111,22 @@ class RunState:
     @property
     def completed(self) -> int:
         """Rounds that are finished."""
-        return max((number for number, state in self.rounds.items() if state.finished), default=0)
+        return next((number for number, state in reversed(self.rounds.items()) if state.finished), 0)
 
     @property
     def current(self) -> RoundState | None:
         """The round in progress, or None between rounds."""
-        going = [state for state in self.rounds.values() if state.number > 0 and not state.finished]
-        return going[-1] if going and self.finished is None else None
+        if self.finished is not None:
+            return None
+        return next((state for state in reversed(self.rounds.values()) if state.number > 0 and not state.finished), None)
 
     def loss_series(self, hospital: str) -> dict[int, float]:
         """Validation loss of the global adapter on a hospital's pairs, by round; round 0 is the base model."""
-        pairs = ((number, state.hospitals.get(hospital)) for number, state in sorted(self.rounds.items()))
-        return {number: at.global_loss for number, at in pairs if at is not None and at.global_loss is not None}
+        return dict(self._losses.get(hospital, {}))
 
     def macro_series(self) -> dict[int, float]:
         """Mean over hospitals of `loss_series`, for rounds in which every hospital was evaluated."""
-        series = [self.loss_series(hospital.name) for hospital in self.hospitals]
-        if not series:
-            return {}
-        shared = sorted(set(series[0]).intersection(*series[1:]))
-        return {number: sum(one[number] for one in series) / len(series) for number in shared}
+        return dict(self._means)
 
     def round_fraction(self) -> float:
         """How far local training of the current round has come, 0 to 1."""
@@ -163,15 +164,15 @@ class RunState:
     @_apply.register
     def _(self, event: RunStarted, time: float) -> None:
         if event.run != self.run:
-            self.rounds.clear()
+            self._forget_rounds(after=-1)
             self.feed.clear()
         self.run, self.config, self.hospitals, self.finished = event.run, event.config, event.hospitals, None
         self.first_round = event.completed + 1
-        for number in [number for number in self.rounds if number > event.completed]:
-            del self.rounds[number]  # a round cut short is done again from its start
+        self._forget_rounds(after=event.completed)  # a round cut short is done again from its start
 
     @_apply.register
     def _(self, event: RoundStarted, time: float) -> None:
+        self._forget(event.round)
         self.rounds[event.round] = RoundState(number=event.round, started=time)
 
     @_apply.register
@@ -205,6 +206,8 @@ class RunState:
             at.local_loss = event.loss
         else:
             at.global_loss = event.loss
+            self._losses.setdefault(event.hospital, {})[event.round] = event.loss
+            self._take_mean(event.round, event.hospital)
 
     @_apply.register
     def _(self, event: Aggregated, time: float) -> None:
@@ -224,8 +227,30 @@ class RunState:
     def _(self, event: RunFinished, time: float) -> None:
         self.finished = event
 
+    def _take_mean(self, number: int, hospital: str) -> None:
+        """The round's mean, once every hospital was evaluated."""
+        seen = self._evaluated.setdefault(number, set())
+        seen.add(hospital)
+        if len(seen) >= len(self.hospitals) and seen.issuperset(one.name for one in self.hospitals):
+            losses = [self._losses[one.name][number] for one in self.hospitals]
+            self._means[number] = sum(losses) / len(losses) if losses else 0.0
+
+    def _forget_rounds(self, after: int) -> None:
+        for number in [number for number in self.rounds if number > after]:
+            self._forget(number)
+
+    def _forget(self, number: int) -> None:
+        by_rounds: tuple[dict[int, Any], ...] = (self.rounds, self._means, self._evaluated, *self._losses.values())
+        for by_round in by_rounds:
+            by_round.pop(number, None)
+
     def _round(self, number: int) -> RoundState:
         return self.rounds.setdefault(number, RoundState(number=number))
 
     def _at(self, number: int, hospital: str) -> HospitalRound:
         return self._round(number).hospitals.setdefault(hospital, HospitalRound())
+
+
+_REDUCE = RunState.__dict__["_apply"].dispatcher
+_RECORD = RunRecord.__dict__["apply"].dispatcher
+"""Called by type directly: binding a method for each of a long run's million events would take longer than all the rest."""

@@ -20,6 +20,8 @@ from fedmed_tui.widgets.text import number, one_line, safe
 from fedmed_tui.workspace import Workspace
 
 MOST_COMPARED = 4
+EARLIER = 50
+"""Rounds before the last whose global adapter is listed."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ def choices(workspace: Workspace, *, dark: bool) -> list[Choice]:
     if run.run:
         found.append(Choice(GLOBAL, "Global", "━", "$accent", macro[max(macro)] if run.completed else None))
     found += _hospitals(run, dark=dark)
-    for number_ in range(run.completed - 1, 0, -1):
+    for number_ in range(run.completed - 1, max(0, run.completed - 1 - EARLIER), -1):
         found.append(Choice(f"{GLOBAL}@{number_}", f"Global, round {number_}", "┄", "$muted", macro.get(number_)))
     return found
 
