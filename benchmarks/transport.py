@@ -10,32 +10,15 @@ from __future__ import annotations
 
 import argparse
 import os
-import subprocess
-import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.wide_model import write_model
 from engine.protocol import AnyEvent, RoundFinished, StartRun, TrafficCounted, UpdateReceived
 from engine.settings import load_config
 from fedmed_tui.cli.rehearsal import NAME, rehearsal
 from fedmed_tui.cli.session import run_job
-
-SHAPES = {1.8: (576, 2), 80.0: (1280, 16)}
-"""Adapter MiB → hidden size and layers of a model that can have such an adapter."""
-MIB = 1024**2
-MODEL = """
-import sys, torch
-from transformers import LlamaConfig, LlamaForCausalLM
-sys.path.insert(0, sys.argv[3])
-from tests.tiny_model import train_tokenizer
-tokenizer = train_tokenizer()
-tokenizer.save_pretrained(sys.argv[1])
-torch.manual_seed(0)
-LlamaForCausalLM(LlamaConfig(vocab_size=len(tokenizer), hidden_size=int(sys.argv[2]), intermediate_size=64,
-    num_hidden_layers=int(sys.argv[4]),
-    num_attention_heads=8, num_key_value_heads=8, max_position_embeddings=512)).save_pretrained(sys.argv[1])
-"""
 
 
 @dataclass(frozen=True)
@@ -68,17 +51,11 @@ def main() -> None:
 
 def measured(mib: float, rounds: int, work: Path) -> list[Row]:
     """The rounds of one run."""
-    hidden, layers = SHAPES[mib]
-    folder = work / f"model-{hidden}"
-    here = str(Path(__file__).parents[1])
-    subprocess.run([sys.executable, "-c", MODEL, str(folder), str(hidden), here, str(layers)], check=True)
-    rank = round(mib * MIB / (layers * 2 * 2 * hidden * 4))
+    model = write_model(mib, work / f"model-{mib:g}")
     config = load_config(
         overrides={
             "federation.name": NAME,
-            "model.source": str(folder),
-            "model.quantization": "none",
-            "lora.rank": rank,
+            **model,
             "training.rounds": rounds,
             "training.local_steps": 1,
             "training.batch_size": 1,
@@ -89,7 +66,7 @@ def measured(mib: float, rounds: int, work: Path) -> list[Row]:
         }
     )
     events: list[AnyEvent] = []
-    run_job(StartRun(job="measure", run=f"carry-{hidden}", config=config), lambda stamped: events.append(stamped.event))
+    run_job(StartRun(job="measure", run=f"carry-{mib:g}", config=config), lambda stamped: events.append(stamped.event))
     training = {
         number: max(one.seconds for one in events if isinstance(one, UpdateReceived) and one.round == number)
         for number in range(1, rounds + 1)
