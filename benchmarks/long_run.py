@@ -3,9 +3,9 @@
     python -m benchmarks.long_run [--rounds 2000] [--hospitals 50]
 
 The record is made up, but has every event that a real run leaves: per hospital and round a start, two kept steps, an update, and
-two evaluations; per round the aggregation. It is replayed as the application opens it, then the real application shows it at 120x40
-over an engine that keeps silent, going from screen to screen while more rounds come in at the pace of one a second. Lag is how
-much later than asked a 10 ms sleep of the screen's loop ends.
+two evaluations; per round the aggregation. It is replayed as the application opens it, then the real application shows it at
+120x40 over an engine that keeps silent, going from screen to screen while more rounds come in at the pace of one a second. Lag is
+how much later than asked a 10 ms sleep of the screen's loop ends.
 """
 
 from __future__ import annotations
@@ -143,7 +143,8 @@ def main() -> None:
         state = runs.load_state(RUN)
         taken = time.process_time() - begun
         print(
-            f"replay: {written:,} events of {wanted.rounds:,} rounds x {wanted.hospitals} hospitals in {taken:.2f} s of processor time"
+        size = f"{wanted.rounds:,} rounds x {wanted.hospitals} hospitals"
+        print(f"replay: {written:,} events of {size} in {taken:.2f} s of processor time")
         )
         lags = asyncio.run(shown(state, wanted.hospitals, wanted.seconds))
     print(f"{'event-loop lag in ms':<22} {'samples':>7} {'p50':>8} {'p99':>8} {'max':>8}")
