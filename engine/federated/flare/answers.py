@@ -45,6 +45,8 @@ def lost(answer: Answer, header: wire.Header | None) -> Lost:
         return Lost(answer.site, msgspec.convert(answer.fault, type=Fault), answer.reason)
     if isinstance(header, wire.Refused):
         return Lost(answer.site, "refused", REFUSALS[header.rule])
+    if isinstance(header, wire.Missing):
+        return Lost(answer.site, "gone", "its engine was restarted")
     if isinstance(header, wire.Broken) and header.name.isidentifier() and len(header.name) <= 60:
         return Lost(answer.site, "raised", f"an error ended its work ({header.name})")
     return Lost(answer.site, "damaged", "its answer is none of this protocol")

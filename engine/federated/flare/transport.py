@@ -9,30 +9,26 @@ from __future__ import annotations
 import itertools
 import tempfile
 import time
-from collections.abc import Callable, Generator, Mapping
-from concurrent.futures import ThreadPoolExecutor, wait
+from collections import defaultdict
+from collections.abc import Generator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
 
 import msgspec
 
 from engine.federated.flare import answers, wire
-from engine.federated.flare.channel import SILENCE_SECONDS, Answer, Call, Door, Halt, Line, Message, News, Sites
+from engine.federated.flare.channel import Answer, Call, Door, Halt, Line, News, Sites
 from engine.federated.flare.kits import Federation, FederationError, nvflare
+from engine.federated.flare.question import BEAT, PATIENCE_SECONDS, Question, in_thread, same
 from engine.federated.flare.worker import differences
 from engine.federated.transport import Assessing, Evaluating, Training
-from engine.federated.update import Assessment, Assignment
+from engine.federated.update import Assessment, Assignment, Lost, Update
 from engine.model.adapters import Adapter
 from engine.protocol import AnyEvent, HospitalInfo, Progress
 
-PATIENCE_SECONDS = 120.0
-"""For a submitted job to come up at every site."""
 JOIN_SECONDS = 1800.0
 """For a hospital to read its data and load its model."""
 NO_LIMIT_SECONDS = 7 * 24 * 3600.0
-BEAT = 0.02
 Opening = Generator[AnyEvent | None, None, None]
 Answers = Generator[Answer | News | None, None, None]
 
@@ -58,6 +54,8 @@ class FlareTransport:
         self._sites: tuple[str, ...] = ()
         self._refused: dict[str, str] = {}
         self._carrying = 0.0
+        self._there: defaultdict[str, dict[str, str]] = defaultdict(dict)
+        """Digests of the adapters that a hospital has: the one it was given last, and the one it sent last."""
 
     def open(self, job: str) -> Opening:
         """Submit the job and let everybody join. Raises FederationError when somebody is missing, or has something else."""
@@ -93,31 +91,42 @@ class FlareTransport:
     def train(self, assignment: Assignment) -> Training:
         """All hospitals at once."""
         yield from self._take_in()
-        header = wire.Train(round=assignment.round, trains=assignment.trains, held=assignment.held)
-        plain = wire.pack(header, {"start": assignment.start})
-        payloads = {
-            name: wire.pack(header, {"start": assignment.start, "correction": assignment.corrections[name]})
-            if name in assignment.corrections
-            else plain
-            for name in self._names
-        }
+        start = wire.digest(assignment.start)
+        header = wire.Train(start=start, round=assignment.round, trains=assignment.trains, held=assignment.held)
+        made: dict[object, bytes] = {}
+        payloads = {}
+        for name in self._names:
+            own = {"correction": assignment.corrections[name]} if name in assignment.corrections else {}
+            payloads[name] = self._packed(name, header, start, {"start": assignment.start}, own, made)
         for item in self._ask("train", payloads):
             if isinstance(item, News):
                 yield answers.progress(item, assignment.round)
             elif item is None:
                 yield None
             else:
-                yield answers.update(item)
+                update = answers.update(item)
+                if isinstance(update, Update):
+                    self._there[item.site]["sent"] = wire.digest(update.adapter)
+                else:
+                    self._there.pop(item.site, None)  # its engine may be a new one, which has nothing
+                yield update
 
     def evaluate(self, adapters: Mapping[str, Adapter]) -> Evaluating:
         """All named hospitals at once."""
-        packed: dict[int, bytes] = {}  # the same adapter for everybody is packed once
-        for adapter in adapters.values():
-            if id(adapter) not in packed:
-                packed[id(adapter)] = wire.pack(wire.Evaluate(), {"adapter": adapter})
-        for item in self._ask("evaluate", {name: packed[id(adapter)] for name, adapter in adapters.items()}):
-            if not isinstance(item, News):
-                yield None if item is None else answers.evaluation(item)
+        digests = {id(adapter): wire.digest(adapter) for adapter in adapters.values()}
+        made: dict[object, bytes] = {}
+        payloads = {}
+        for name, adapter in adapters.items():
+            digest = digests[id(adapter)]
+            payloads[name] = self._packed(name, wire.Evaluate(adapter=digest), digest, {"adapter": adapter}, {}, made)
+        for item in self._ask("evaluate", payloads):
+            if isinstance(item, Answer):
+                evaluation = answers.evaluation(item)
+                if isinstance(evaluation, Lost):
+                    self._there.pop(item.site, None)
+                yield evaluation
+            else:
+                yield None
 
     def assess(self, assessment: Assessment) -> Assessing:
         """All voters at once."""
@@ -140,6 +149,18 @@ class FlareTransport:
             if not isinstance(item, News):
                 yield None if item is None else answers.verdict(item)
 
+    def _packed(
+        self, name: str, header: wire.Header, digest: str, adapter: wire.Groups, own: wire.Groups, made: dict[object, bytes]
+    ) -> bytes:
+        """The message to a hospital, without the adapter where it has that already; the same one for all is packed once."""
+        travels = digest not in self._there[name].values()
+        if travels:
+            self._there[name]["given"] = digest
+        key = (digest, travels, name if own else "")
+        if key not in made:
+            made[key] = wire.pack(header, (adapter if travels else {}) | own)
+        return made[key]
+
     # --- calls -----------------------------------------------------------------------------------------------------------------
 
     def _ask(self, method: str, payloads: Mapping[str, bytes], seconds: float = 0.0) -> Answers:
@@ -149,14 +170,13 @@ class FlareTransport:
         for name in sorted(set(payloads) - waiting):
             fault = "refused" if name in self._refused else "gone"
             yield Answer(number=0, site=name, fault=fault, reason=self._refused.get(name, "it is not connected"))
-        question = _Question(next(self._numbers), waiting)
+        question = Question(next(self._numbers), waiting)
         try:
-            for payload, names in _same(payloads, waiting):
+            for payload, names in same(payloads, waiting):
                 call = Call(number=question.number, method=method, sites=names, payload=payload, seconds=seconds)
                 self._require().send(call)
             while question.waiting:
-                message = self._require().receive(BEAT)
-                yield question.heard(message)
+                yield question.heard(self._require().receive(BEAT))
                 for name in question.silent():
                     self._sites = tuple(site for site in self._sites if site != name)
                     yield Answer(number=question.number, site=name, fault="gone", reason="nothing is heard from it")
@@ -181,7 +201,7 @@ class FlareTransport:
     def _take_in(self) -> Opening:
         """A new job when the last one broke, or when somebody who was away is back."""
         away = set(self._names) - set(self._sites)
-        if away and (self._line is None or away & set((yield from _in_thread(self._connected)))):
+        if away and (self._line is None or away & set((yield from in_thread(self._connected)))):
             self.close()
             with suppress(FederationError):  # then everybody is lost in this round, and the quorum decides
                 yield from self._submit("")
@@ -201,7 +221,7 @@ class FlareTransport:
         self._drop()
         if job:
             yield Progress(job=job, what=f"looking for the hospitals of {self._federation.name}", done=0, total=0)
-        connected = yield from _in_thread(self._connected)
+        connected = yield from in_thread(self._connected)
         present = [name for name in self._names if name in connected]
         if not present:
             raise FederationError(
@@ -209,10 +229,10 @@ class FlareTransport:
             )
         with Door() as door, tempfile.TemporaryDirectory() as work:
             folder = runtime.write_job(Path(work), self._invitation.run, present, door.folder)
-            yield from _in_thread(lambda: runtime.submit(self._federation.kit("operator"), self._federation.name, folder))
+            yield from in_thread(lambda: runtime.submit(self._federation.kit("operator"), self._federation.name, folder))
             if job:
                 yield Progress(job=job, what="starting the job at every hospital", done=0, total=0)
-            self._line = yield from _in_thread(door.wait, PATIENCE_SECONDS, door.close)
+            self._line = yield from in_thread(door.wait, PATIENCE_SECONDS, door.close)
         self._sites = yield from self._listed()
         yield from self._join(job)
 
@@ -228,6 +248,7 @@ class FlareTransport:
     def _join(self, job: str) -> Opening:
         """Everybody reads its data and loads its model, and has the same. Raises FederationError naming who has not, and what."""
         self._refused.clear()
+        self._there.clear()
         payload, odd = wire.pack(self._invitation), []
         for item in self._ask("join", dict.fromkeys(self._sites, payload), JOIN_SECONDS):
             if not isinstance(item, Answer):
@@ -245,70 +266,3 @@ class FlareTransport:
             raise FederationError(
                 f"{'; '.join(sorted(odd))}.", where=self._federation.name, hint="All must use the same base model and version."
             )
-
-
-@dataclass
-class _Question:
-    """One question to several hospitals, until each has answered or fallen silent."""
-
-    number: int
-    waiting: set[str]
-    started: float = field(default_factory=time.monotonic)
-    longest: float = 0.0
-    """Seconds that the slowest hospital worked."""
-    carrying: float = 0.0
-    """Seconds beside that, until the last answer."""
-
-    def __post_init__(self) -> None:
-        self._heard = dict.fromkeys(self.waiting, self.started)
-
-    def heard(self, message: Message | None) -> Answer | News | None:
-        """The message where it belongs to this question."""
-        if isinstance(message, Answer | News):
-            self._heard[message.site] = time.monotonic()
-        if isinstance(message, News):
-            return message
-        if not isinstance(message, Answer) or message.number != self.number or message.site not in self.waiting:
-            return None
-        self.waiting.discard(message.site)
-        self.longest = max(self.longest, message.seconds)
-        self.carrying = max(0.0, time.monotonic() - self.started - self.longest)
-        return message
-
-    def silent(self) -> list[str]:
-        """Hospitals that are given up from now on."""
-        now = time.monotonic()
-        gone = sorted(name for name in self.waiting if now - self._heard[name] > SILENCE_SECONDS)
-        self.waiting.difference_update(gone)
-        return gone
-
-
-T = TypeVar("T")
-
-
-def _in_thread(
-    work: Callable[[], T], seconds: float = PATIENCE_SECONDS, give_up: Callable[[], None] = lambda: None
-) -> Generator[None, None, T]:
-    """The result of something that blocks, with pauses in between. Raises FederationError when it takes too long."""
-    with ThreadPoolExecutor(1, thread_name_prefix="federation") as pool:
-        future, until = pool.submit(work), time.monotonic() + seconds
-        try:
-            while not future.done():
-                if time.monotonic() > until:
-                    raise FederationError(
-                        f"no answer in {seconds:g} s.", where="federation", hint="See `fedmed-tui federation status`."
-                    )
-                wait([future], BEAT)
-                yield None
-        finally:
-            if not future.done():
-                give_up()
-        return future.result()
-
-
-def _same(payloads: Mapping[str, bytes], names: set[str]) -> list[tuple[bytes, tuple[str, ...]]]:
-    """Payloads with the hospitals that get the same one."""
-    groups: dict[int, list[str]] = {}
-    for name in sorted(names):
-        groups.setdefault(id(payloads[name]), []).append(name)
-    return [(payloads[same[0]], tuple(same)) for same in groups.values()]

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from hashlib import sha256
 
 import msgspec
 from msgspec import Struct
@@ -20,7 +21,7 @@ from safetensors.torch import load, save
 from engine.errors import ProtocolError
 from engine.federated.flare.policy import Rule
 from engine.federated.update import Slice
-from engine.model.adapters import Adapter
+from engine.model.adapters import Adapter, to_bytes
 from engine.protocol import HospitalInfo
 from engine.settings import RunConfig
 
@@ -59,8 +60,10 @@ class Joined(Struct, frozen=True, tag=True):
 
 
 class Train(Struct, frozen=True, tag=True):
-    """An `Assignment` without its tensors."""
+    """An `Assignment` without its tensors. A start adapter that the hospital has already (see `digest`) does not travel again."""
 
+    start: str
+    """Digest of the start adapter."""
     round: int
     trains: tuple[str, ...]
     held: int
@@ -79,7 +82,10 @@ class Trained(Struct, frozen=True, tag=True):
 
 
 class Evaluate(Struct, frozen=True, tag=True):
-    """Measure the loss of the adapter that comes with it."""
+    """Measure the loss of an adapter: the one that comes with it, or one that the hospital has already."""
+
+    adapter: str
+    """Its digest."""
 
 
 class Measured(Struct, frozen=True, tag=True):
@@ -119,6 +125,10 @@ class Refused(Struct, frozen=True, tag=True):
     rule: Rule
 
 
+class Missing(Struct, frozen=True, tag=True):
+    """The hospital has not the adapter that did not travel again: its engine was restarted in between."""
+
+
 class Broken(Struct, frozen=True, tag=True):
     """An exception ended the hospital's work: its type and nothing else."""
 
@@ -136,7 +146,12 @@ class Step(Struct, frozen=True, tag=True):
     seconds: float
 
 
-Header = Join | Joined | Train | Trained | Evaluate | Measured | Assess | Judged | Refused | Broken | Step
+Header = Join | Joined | Train | Trained | Evaluate | Measured | Assess | Judged | Refused | Missing | Broken | Step
+
+
+def digest(adapter: Adapter) -> str:
+    """Equal for equal tensors."""
+    return sha256(to_bytes(adapter)).hexdigest()
 
 
 def pack(header: Header, groups: Mapping[str, Adapter] | None = None) -> bytes:

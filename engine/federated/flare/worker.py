@@ -6,7 +6,7 @@ Lives in the hospital's engine process. Between a message and its answer nothing
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 
 import msgspec
@@ -16,7 +16,7 @@ from engine.federated.flare import wire
 from engine.federated.flare.policy import Policy
 from engine.federated.hospital import Hospital
 from engine.federated.update import Assessment, Assignment
-from engine.model.adapters import AdapterBank
+from engine.model.adapters import Adapter, AdapterBank
 from engine.protocol import AnyEvent, StepDone
 
 Answering = Generator[AnyEvent | None, None, bytes]
@@ -31,6 +31,8 @@ class Attending:
     bank: AdapterBank
     policy: Policy
     joined: wire.Joined
+    kept: dict[str, tuple[str, Adapter]] = field(default_factory=dict)
+    """The adapter it was given last and the one it sent last, by digest: they are asked for again within minutes."""
 
     def answer(self, data: bytes) -> Answering:
         """Do what a message asks. Yields progress that the policy allows. Raises PolicyError, ProtocolError, or what broke."""
@@ -39,15 +41,16 @@ class Attending:
             case wire.Train():
                 return (yield from self._train(header, groups))
             case wire.Evaluate():
-                return (yield from self._evaluate(groups))
+                return (yield from self._evaluate(header, groups))
             case wire.Assess():
                 return (yield from self._assess(header, groups))
             case _:
                 raise ProtocolError("is no request.", where=type(header).__name__)
 
     def _train(self, asked: wire.Train, groups: wire.Groups) -> Answering:
-        name, start = self.hospital.name, groups.get("start", {})
-        self.bank.check(start, where="the coordinator's adapter")
+        name, start = self.hospital.name, self._adapter(asked.start, groups.get("start"))
+        if start is None:
+            return wire.pack(wire.Missing())
         corrections = {name: groups["correction"]} if "correction" in groups else {}
         work = self.hospital.train(Assignment(asked.round, start, asked.trains, asked.held, corrections))
         while True:
@@ -66,15 +69,26 @@ class Attending:
             seconds=update.seconds if "seconds" in self.policy.reports else 0.0,
             round=update.round,
         )
-        return wire.pack(told, {"adapter": self.policy.clipped(update.adapter, start), "gradient": update.gradient})
+        sent = self.policy.clipped(update.adapter, start)
+        self.kept["sent"] = wire.digest(sent), sent
+        return wire.pack(told, {"adapter": sent, "gradient": update.gradient})
+
+    def _adapter(self, digest: str, given: Adapter | None) -> Adapter | None:
+        """The adapter that is meant; None when it did not travel and is not here."""
+        if given is None:
+            return next((adapter for name, adapter in self.kept.values() if name == digest), None)
+        self.bank.check(given, where="the coordinator's adapter")
+        self.kept["given"] = wire.digest(given), given
+        return given
 
     def _rounded(self, event: AnyEvent | None) -> AnyEvent | None:
         return msgspec.structs.replace(event, loss=self.policy.rounded(event.loss)) if isinstance(event, StepDone) else event
 
-    def _evaluate(self, groups: wire.Groups) -> Answering:
+    def _evaluate(self, asked: wire.Evaluate, groups: wire.Groups) -> Answering:
         self.policy.require("validation")
-        adapter = groups.get("adapter", {})
-        self.bank.check(adapter, where="the coordinator's adapter")
+        adapter = self._adapter(asked.adapter, groups.get("adapter"))
+        if adapter is None:
+            return wire.pack(wire.Missing())
         found = yield from self.hospital.evaluate(adapter)
         return wire.pack(wire.Measured(loss=self.policy.rounded(found.loss), pairs=found.pairs, tokens=found.tokens))
 
