@@ -100,6 +100,7 @@ class ExchangeView(Vertical):
         if self._settled or not self.is_mounted:
             return
         settled = self.workspace.chat.job != self.exchange.job
+        self._compare_scores()
         for view in self._views:
             await view.flush()
         self._draw()
@@ -119,12 +120,14 @@ class ExchangeView(Vertical):
         exchange = self.exchange
         if exchange.fixed is not None:
             self._mark_fixed(exchange.fixed)
-        scores = {view: view.answer.score.loss for view in self._views if view.answer.score is not None}
-        for view, loss in scores.items():
-            view.best_score = len(scores) > 1 and loss == min(scores.values())
         _show(self._notice, Content("\n\n").join(plain(note.message.strip()) for note in exchange.notes))
         _show(self._rules, Content("\n").join(self._rule_lines()))
         _show(self._hint, self._hint_line())
+
+    def _compare_scores(self) -> None:
+        scores = {view: view.answer.score.loss for view in self._views if view.answer.score is not None}
+        for view, loss in scores.items():
+            view.best_score = len(scores) > 1 and loss == min(scores.values())
 
     def _mark_fixed(self, rule: Guarded) -> None:
         """A rule's message is no model's answer, and must not look like one. It is told once, and read from its beginning."""

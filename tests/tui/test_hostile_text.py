@@ -53,7 +53,7 @@ async def test_a_hostile_answer_is_shown_as_text(fake_app: FedMedApp, hostile: s
         fake_app.workspace.ask(("base",), MARKUP)
         job = fake_app.workspace.chat.job
         end = ChatFinished(job=job, adapter="base", tokens=3, first_token_seconds=0.1, seconds=1.0, stopped=False, note=hostile)
-        for event in (ChatText(job=job, text=hostile), end):
+        for event in (ChatText(job=job, adapter="base", text=hostile), end):
             fake_app.workspace.take(Stamped(seq=1, time=script.START, event=event))
         await pilot.press("2", "5")
         await redraw(pilot)
