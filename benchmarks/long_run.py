@@ -142,10 +142,8 @@ def main() -> None:
         begun = time.process_time()
         state = runs.load_state(RUN)
         taken = time.process_time() - begun
-        print(
         size = f"{wanted.rounds:,} rounds x {wanted.hospitals} hospitals"
         print(f"replay: {written:,} events of {size} in {taken:.2f} s of processor time")
-        )
         lags = asyncio.run(shown(state, wanted.hospitals, wanted.seconds))
     print(f"{'event-loop lag in ms':<22} {'samples':>7} {'p50':>8} {'p99':>8} {'max':>8}")
     for one in lags.values():

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 
 from engine.errors import EngineError, FedMedError, ProtocolError
+from fedmed_tui.plain_text import on_one_line
 
 DONE = 0
 FAILED = 1
@@ -35,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def complain(error: FedMedError) -> None:
     """State an error on standard error, in one line."""
-    print(f"{error.title}: {error}", file=sys.stderr)
+    print(on_one_line(f"{error.title}: {error}"), file=sys.stderr)
 
 
 def _make_streams_lenient() -> None:

@@ -27,9 +27,10 @@ from fedmed_tui import runs
 from fedmed_tui.benchmarking import Benchmarking
 from fedmed_tui.cli import DONE, FAILED
 from fedmed_tui.cli.benchmark_output import BenchmarkOutput
-from fedmed_tui.cli.output import print_json, printable
+from fedmed_tui.cli.output import print_json
 from fedmed_tui.cli.session import run_job
 from fedmed_tui.differences import MARKS, change, figure
+from fedmed_tui.plain_text import printable
 from fedmed_tui.units import duration
 
 JOB = "benchmark"

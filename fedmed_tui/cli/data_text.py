@@ -20,7 +20,7 @@ from engine.protocol import (
     SketchesWritten,
     SourcePreviewed,
 )
-from fedmed_tui.cli.output import printable
+from fedmed_tui.plain_text import printable
 from fedmed_tui.units import duration
 
 UNKNOWN = "not stated"

@@ -16,7 +16,8 @@ from rich.text import Text
 from engine import locations
 from fedmed_tui import export as exporting
 from fedmed_tui import runs as run_folders
-from fedmed_tui.cli.output import print_json, printable
+from fedmed_tui.cli.output import print_json
+from fedmed_tui.plain_text import on_one_line
 from fedmed_tui.report import UNKNOWN
 from fedmed_tui.state import RunState
 
@@ -56,7 +57,7 @@ def replay(
     for stamped in events:
         state.apply(stamped)
     for line in state.feed:
-        print(f"{time.strftime('%H:%M:%S', time.localtime(line.time))}  {printable(line.text)}")
+        print(f"{time.strftime('%H:%M:%S', time.localtime(line.time))}  {on_one_line(line.text)}")
     if state.rounds:
         print()
         _print_table(_rounds_table(state))
@@ -78,10 +79,10 @@ def export(
 def _rounds_table(state: RunState) -> Table:
     """Validation loss of the global adapter at each hospital with its weight, round by round."""
     names = [hospital.name for hospital in state.hospitals]
-    macro = state.macro_series()
+    macro, series = state.macro_series(), [state.loss_series(name) for name in names]
     table = _table("round", *(f"{name} loss" for name in names), "mean", *(f"{name} weight" for name in names))
     for number, at in sorted(state.rounds.items()):
-        losses = [state.loss_series(name).get(number) for name in names]
+        losses = [one.get(number) for one in series]
         weights = [hospital.weight.weight if (hospital := at.hospitals.get(name)) and hospital.weight else None for name in names]
         cells = [_decimal(value, 3) for value in (*losses, macro.get(number))] + [_decimal(value, 2) for value in weights]
         _add_row(table, str(number) if number else "base", *cells)
@@ -95,12 +96,12 @@ def _decimal(value: float | None, decimals: int) -> str:
 def _table(first: str, *others: str) -> Table:
     table = Table(box=box.SIMPLE_HEAD if sys.stdout.isatty() else None, pad_edge=False)
     for name in (first, *others):
-        table.add_column(Text(name), justify="right" if name.endswith(("loss", "mean", "weight")) else "left")
+        table.add_column(Text(on_one_line(name)), justify="right" if name.endswith(("loss", "mean", "weight")) else "left")
     return table
 
 
 def _add_row(table: Table, *cells: str) -> None:
-    table.add_row(*(Text(printable(cell)) for cell in cells))
+    table.add_row(*(Text(on_one_line(cell)) for cell in cells))
 
 
 def _print_table(table: Table) -> None:

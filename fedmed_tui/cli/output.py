@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -25,6 +24,7 @@ from engine.protocol import (
 from engine.protocol import Progress as WorkProgress
 from fedmed_tui.cli.session import OnEvent
 from fedmed_tui.feed import sentence
+from fedmed_tui.plain_text import on_one_line
 from fedmed_tui.state import RunState
 from fedmed_tui.units import duration
 
@@ -112,11 +112,6 @@ class TerminalOutput:
         self._bars.update(self._run, description=name, completed=done, total=state.total_rounds, note=note, visible=True)
 
 
-def printable(text: str) -> str:
-    """Text of a model, a file or a person without what a terminal would obey: escape sequences and other control characters."""
-    return "".join(character for character in text if character in "\n\t" or unicodedata.category(character) != "Cc")
-
-
 class Sentences:
     """Events as lines, each said once."""
 
@@ -132,7 +127,7 @@ class Sentences:
             if event == self._loaded:
                 return ""
             self._loaded = event
-        return printable(sentence(event))
+        return on_one_line(sentence(event))
 
 
 def _capitalised(text: str) -> str:

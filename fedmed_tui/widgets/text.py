@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from textual.content import Content
 
-_UNSAFE = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
-"""Unicode categories that could move the cursor, reverse the reading direction or break a line."""
-_JOINERS = "\u200c\u200d"
-"""Zero-width (non-)joiners: needed to spell several languages, harmless."""
+from fedmed_tui.plain_text import is_obeyed
+
 GAP = 2
 """Cells between two columns."""
 
@@ -21,7 +18,7 @@ def safe(text: str) -> str:
     """Text from data, a model or a person with everything a terminal could obey shown as `�`; newlines and tabs stay."""
     if text.isascii() and text.isprintable():
         return text
-    return "".join("�" if _unsafe(character) else character for character in text)
+    return "".join("�" if is_obeyed(character) else character for character in text)
 
 
 def plain(text: str) -> Content:
@@ -111,7 +108,3 @@ def _aligned(cell: Content, width: int, column: Column) -> Content:
 
 def _content(cell: Content | str) -> Content:
     return plain(cell) if isinstance(cell, str) else cell
-
-
-def _unsafe(character: str) -> bool:
-    return unicodedata.category(character) in _UNSAFE and character not in "\n\t" and character not in _JOINERS
