@@ -54,6 +54,12 @@ class RunError(FedMedError):
     title = "Run"
 
 
+class FederationError(FedMedError):
+    """A federation is missing, exists already, cannot be reached, or its hospitals do not fit the run."""
+
+    title = "Federation"
+
+
 class ProtocolError(FedMedError):
     """A line between the two processes is not what the protocol allows."""
 

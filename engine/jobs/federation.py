@@ -9,7 +9,8 @@ from contextlib import suppress
 
 import psutil
 
-from engine.federated.flare.kits import Federation, FederationError, create_federation, nvflare, read_federation
+from engine.errors import FederationError
+from engine.federated.flare.kits import Federation, create_federation, nvflare, read_federation
 from engine.federated.flare.site import site_argv
 from engine.federation_messages import (
     CreateFederation,

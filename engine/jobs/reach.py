@@ -8,6 +8,7 @@ from typing import Protocol
 
 from engine import locations
 from engine.data.partition import list_hospitals
+from engine.errors import FederationError
 from engine.federated.hospital import Hospital
 from engine.federated.transport import InProcess, Transport
 from engine.jobs.context import Engine
@@ -67,7 +68,7 @@ class Elsewhere:
 
     def __init__(self, config: RunConfig) -> None:
         """Raises FederationError when there is no such federation, or it has no such hospital."""
-        from engine.federated.flare.kits import FederationError, read_federation
+        from engine.federated.flare.kits import read_federation
         from engine.federated.flare.transport import FlareTransport
 
         self._federation = read_federation(config.federation.name)

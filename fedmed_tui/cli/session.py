@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any, Literal, Self
 
-from engine.errors import DataError, EngineError, FedMedError, ModelError, RunError, SettingsError
+from engine.errors import DataError, EngineError, FederationError, FedMedError, ModelError, RunError, SettingsError
 from engine.protocol import AnyCommand, Cancel, Failure, Hello, JobFinished, Shutdown, Stamped
 from fedmed_tui.cli import CANCELLED, DONE
 from fedmed_tui.engine_client import EngineClient, EngineExit
@@ -24,7 +24,8 @@ JobOutcome = Literal["done", "cancelled"]
 
 OnEvent = Callable[[Stamped], None]
 
-_ERRORS: dict[str, type[FedMedError]] = {kind.title: kind for kind in (SettingsError, DataError, ModelError, RunError)}
+_KINDS = (SettingsError, DataError, ModelError, RunError, FederationError)
+_ERRORS: dict[str, type[FedMedError]] = {kind.title: kind for kind in _KINDS}
 
 
 def run_job(command: AnyCommand, on_event: OnEvent) -> int:

@@ -6,6 +6,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 
@@ -59,8 +60,11 @@ class Deployment:
 
     def processes(self, participant: str, *words: str) -> list[psutil.Process]:
         """Its processes with these words on their command lines."""
-        root = psutil.Process(self._sites[participant].process.pid)
-        return [one for one in root.children(recursive=True) if all(word in one.cmdline() for word in words)]
+        found = []
+        for process in psutil.Process(self._sites[participant].process.pid).children(recursive=True):
+            with suppress(psutil.Error):  # it has just ended
+                found += [process] if all(word in process.cmdline() for word in words) else []
+        return found
 
     def engines(self, participant: str) -> list[psutil.Process]:
         """Its engine processes."""

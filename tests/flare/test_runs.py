@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -86,9 +88,6 @@ async def test_a_killed_coordinator_goes_on_from_the_last_round(deployment: Depl
         first.client.send(StartRun(job="run", run="resumed", config=config(tiny_model, training__local_steps=30)))
         await first.until(RoundFinished)
         assert first.client.pid is not None
-        import os
-        import signal
-
         os.kill(first.client.pid, signal.SIGKILL)
     async with engine() as second:
         second.client.send(ResumeRun(job="run", run="resumed"))

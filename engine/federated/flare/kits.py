@@ -10,6 +10,7 @@ FEDMED_HOME/federations/NAME/
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -22,14 +23,15 @@ import msgspec
 from msgspec import Struct
 
 from engine import locations
-from engine.data.pairs import HOSPITAL_NAME
 from engine.data.partition import PREFIX, SUFFIX
-from engine.errors import DataError, FedMedError
+from engine.errors import DataError, FederationError
 from engine.federated.flare.policy import FILE as POLICY
 from engine.federated.flare.policy import TEMPLATE
 from engine.files import write_atomically
 
 FILE = "federation.json"
+HOSPITAL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
+"""NVFlare takes no dot in a name."""
 HEARTBEAT_SECONDS = 20
 SCHEDULE_SECONDS = 1.0
 ALLOWED_AT_SERVER = ("nvflare.collab.runtime.controller.CollabController", "engine.federated.flare.runtime.CoordinatorRelay")
@@ -46,12 +48,6 @@ OPERATOR_RIGHTS = {
     "server-predeployed-flwr": "none",
 }
 """At a hospital and at the server: a run may be started and stopped by whoever started it; no shell, no code, no logs."""
-
-
-class FederationError(FedMedError):
-    """A federation is missing, exists already, or cannot be reached."""
-
-    title = "Federation"
 
 
 class Federation(Struct, frozen=True, kw_only=True):
@@ -127,14 +123,19 @@ def create_federation(name: str, server: str, port: int, hospitals: Sequence[str
         raise FederationError(
             "a federation of this name exists.", where=str(folder), hint="Choose another name, or remove that folder."
         )
-    if wrong := [one for one in hospitals if not HOSPITAL_NAME.fullmatch(one)]:
+    if wrong := [one for one in hospitals if not HOSPITAL.fullmatch(one)]:
         raise FederationError(
             "is not a hospital's name.", where=repr(wrong[0])[:100], hint="Letters, digits, '_' and '-', as in hospital_A."
         )
+    if not hospitals:
+        raise FederationError("names no hospital.", where="--hospitals", hint="For example --hospitals A,B,C.")
     federation = Federation(name=name, server=server, port=port, hospitals=tuple(sorted(set(hospitals))))
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{name}-") as work:
-        made = nvflare().provision(name, server, port, federation.hospitals, Path(work) / "workspace")
+        try:
+            made = nvflare().provision(name, server, port, federation.hospitals, Path(work) / "workspace")
+        except ValueError as error:  # NVFlare's own checks
+            raise FederationError(f"NVFlare makes no kits of this: {error}", where=name) from None
         whole = Path(work) / "whole"
         whole.mkdir(mode=0o700)
         shutil.move(Path(work) / "workspace" / name / "state", whole / "authority")

@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from engine.errors import FederationError
 from engine.federated.flare.channel import SILENCE_SECONDS, Answer, Message, News
-from engine.federated.flare.kits import FederationError
 
 PATIENCE_SECONDS = 120.0
 """For the server to answer, and for a submitted job to come up at every site."""

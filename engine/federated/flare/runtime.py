@@ -58,7 +58,7 @@ def provision(name: str, server: str, port: int, hospitals: Sequence[str], works
     project = Project(name, "made by fedmed-tui", props={"api_version": 3})
     project.set_server(server, "coordinator", {"fed_learn_port": port})
     for hospital in hospitals:
-        project.add_client(hospital, hospital, {})
+        project.add_client(hospital, _organisation(hospital), {})
     project.add_admin(operator_name(name), "coordinator", {"role": "lead"})
     builders = [
         WorkspaceBuilder(template_file=["master_template.yml"]),
@@ -69,6 +69,11 @@ def provision(name: str, server: str, port: int, hospitals: Sequence[str], works
     context = Provisioner(str(workspace), builders, None).provision(project, logger=_Quiet())
     made = Path(context.get_result_location())
     return {participant: made / participant for participant in (server, *hospitals, operator_name(name))}
+
+
+def _organisation(hospital: str) -> str:
+    """Each hospital is one of its own; NVFlare takes no `-` in an organisation's name."""
+    return hospital.replace("-", "_")
 
 
 class _Quiet:
@@ -99,7 +104,7 @@ def hospital_argv(kit: Path, hospital: str) -> list[str]:
         kit,
         "fed_client.json",
         f"uid={hospital}",
-        f"org={hospital}",
+        f"org={_organisation(hospital)}",
         f"heart_beat_interval={HEARTBEAT_SECONDS}",
     )
 

@@ -17,8 +17,8 @@ from types import FrameType
 
 import psutil
 
-from engine.errors import FedMedError
-from engine.federated.flare.kits import FederationError, nvflare, partition_folder
+from engine.errors import FederationError, FedMedError
+from engine.federated.flare.kits import nvflare, partition_folder
 
 GRACE_SECONDS = 8.0
 

@@ -16,9 +16,10 @@ from pathlib import Path
 
 import msgspec
 
+from engine.errors import FederationError
 from engine.federated.flare import answers, wire
 from engine.federated.flare.channel import Answer, Call, Door, Halt, Line, News, Sites
-from engine.federated.flare.kits import Federation, FederationError, nvflare
+from engine.federated.flare.kits import Federation, nvflare
 from engine.federated.flare.question import BEAT, PATIENCE_SECONDS, Question, in_thread, same
 from engine.federated.flare.worker import differences
 from engine.federated.transport import Assessing, Evaluating, Training
