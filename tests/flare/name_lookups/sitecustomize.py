@@ -3,12 +3,20 @@
 import os
 import sys
 
+LOOKUPS = ("socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr")
+PLACE = os.environ.get("FEDMED_TEST_LOOKUPS", "")
+
 
 def _note(event, arguments):
-    if event in ("socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr"):
-        with open(os.environ["FEDMED_TEST_LOOKUPS"], "a", encoding="utf-8") as file:  # noqa: PTH123
-            file.write(f"{arguments[0]}\n")
+    name = None
+    if event in LOOKUPS:
+        name = arguments[0]
+    elif event in ("socket.connect", "socket.sendto") and isinstance(arguments[1], tuple):
+        name = arguments[1][0]  # a name given to connect() is looked up inside it
+    if name is not None:
+        with open(PLACE, "a", encoding="utf-8") as file:  # noqa: PTH123
+            file.write(f"{name}\n")
 
 
-if os.environ.get("FEDMED_TEST_LOOKUPS"):
+if PLACE:
     sys.addaudithook(_note)
