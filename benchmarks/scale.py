@@ -31,9 +31,7 @@ def main() -> None:
     if arguments.row:
         _row(Path(arguments.row[0]), float(arguments.row[1]), int(arguments.row[2]), arguments.weighting)
         return
-    print(
-        f"{'adapter MiB':>12} {'hospitals':>10} {'s per round':>12} {'a hospital':>15} {'memory MiB':>11} {'rounds MiB':>14}"
-    )
+    print(f"{'adapter MiB':>12} {'hospitals':>10} {'s per round':>12} {'a hospital':>15} {'memory MiB':>11} {'rounds MiB':>14}")
     with tempfile.TemporaryDirectory() as work:
         for mib in arguments.sizes.split(","):
             for count in arguments.hospitals.split(","):
