@@ -68,6 +68,11 @@ class SeriesChart(Vertical):
         """Where the x axis ends."""
         return self.workspace.run.total_rounds
 
+    @property
+    def steps(self) -> int:
+        """Steps between the labels of the y axis."""
+        return 3
+
     def draw(self) -> None:
         """Bring the chart up to date."""
         if not self.is_mounted:
@@ -118,7 +123,7 @@ class SeriesChart(Vertical):
             if len(rounds) <= MARKED_POINTS:
                 plt.scatter(rounds, values, marker=one.mark, color=one.rgb)
         if series:
-            _set_axes(plt, series, self.last_round, self.DECIMALS)
+            _set_axes(plt, series, self.last_round, self.DECIMALS, self.steps)
         widget.refresh()
 
 
@@ -143,13 +148,13 @@ def thinned(rounds: list[int]) -> list[int]:
     return [rounds[round(at * step)] for at in range(MOST_POINTS)]
 
 
-def _set_axes(plt: Plot, series: list[Series], last_round: int, decimals: int) -> None:
+def _set_axes(plt: Plot, series: list[Series], last_round: int, decimals: int, steps: int) -> None:
     """The whole run fits on the x axis from the start, so that the lines grow to the right."""
     values = [value for one in series for value in one.points.values()]
     low, high = min(values), max(values)
     margin = (high - low) * 0.08 or 0.05
     low, high = low - margin, high + margin
-    ticks = [low + (high - low) * part / 3 for part in range(4)]
+    ticks = [low + (high - low) * part / steps for part in range(steps + 1)]
     plt.ylim(low, high)
     plt.yticks(ticks, [f"{tick:.{decimals}f}" for tick in ticks])
     first = min(at for one in series for at in one.points)

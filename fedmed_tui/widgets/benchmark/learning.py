@@ -19,6 +19,8 @@ ARM_NAMES: dict[Arm, str] = {
     "federated": "federated",
     "centralised": "pairs pooled",
 }
+TALL = 12
+"""Lines from which a chart has room for all its labels, legend and axis included."""
 COLUMNS = (Column("", "left"), Column("loss", keep=9), Column("", keep=8), Column("", "left", keep=2))
 """Way to train, mean loss over hospitals, its change against the base, that change as a bar."""
 
@@ -36,6 +38,16 @@ class LearningChart(SeriesChart):
         known = section.validation[-1].round if section is not None else 0
         of_run = self.workspace.benchmarks.results(self.workspace.run) is None
         return max(known, self.workspace.run.total_rounds if of_run else 0)
+
+    @property
+    def steps(self) -> int:
+        """Fewer in a low chart: of two labels in one line, plotext shows now this one, now that."""
+        return 3 if self.size.height >= TALL else 1
+
+    def on_resize(self) -> None:
+        """Labels that fit now may not have fitted before."""
+        if self.is_mounted and self.drawn:
+            self.plot(self.drawn)
 
     def series(self, run: RunState) -> list[Series]:
         """The mean over hospitals, and each hospital where there are no more than marks."""
