@@ -159,6 +159,15 @@ class RunConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     aggregation: AggregationSettings = AggregationSettings()
     federation: FederationSettings = FederationSettings()
 
+    def require_here(self, run: str) -> None:
+        """Raise SettingsError when the run's hospitals are not in this process: their pairs cannot be read here."""
+        if self.federation.name:
+            raise SettingsError(
+                f"its hospitals are in the federation {self.federation.name}, and their pairs on their own machines.",
+                where=run,
+                hint="A quick benchmark needs no pairs; for the rest, take a run of this computer.",
+            )
+
 
 DEMO = RunConfig(
     preset="demo",

@@ -95,6 +95,7 @@ class Subject:
 
     def hospitals_for(self, config: RunConfig) -> list[Hospital]:
         """The same hospitals under other settings."""
+        self.config.require_here(self.request.run)
         hospitals = [Hospital(name, self.data, config) for name in self.names]
         for hospital in hospitals:
             hospital.attach(self.bank)

@@ -84,6 +84,7 @@ def _ask(
 ) -> Generator[AnyEvent | None, None, list[Verdict]]:
     """Every hospital's verdict on the run's weights and on the asked ones."""
     config = manifest.config
+    config.require_here(manifest.run)
     folder = locations.data_folder(config.data.folder)
     hospitals = [Hospital(name, folder, config) for name in manifest.hospitals]
     for hospital in hospitals:

@@ -44,3 +44,10 @@ def test_what_is_wrong_is_named(tmp_path: Path, text: str, says: str) -> None:
 
     with pytest.raises(SettingsError, match=says):
         load_config(file)
+
+
+def test_the_pairs_of_a_federations_hospitals_are_not_looked_for_here() -> None:
+    load_config().require_here("run")
+
+    with pytest.raises(SettingsError, match="on their own machines"):
+        load_config(overrides={"federation.name": "city"}).require_here("run")
