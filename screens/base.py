@@ -10,8 +10,8 @@ from textual.app import ComposeResult
 from textual.binding import ActiveBinding, Binding, BindingType
 from textual.screen import Screen
 from textual.widget import Widget
-from textual.widgets import Footer
 
+from fedmed_tui.widgets.footer import KeyLine
 from fedmed_tui.widgets.header import Banner, StatusHeader
 from fedmed_tui.widgets.panel import Deck
 from fedmed_tui.workspace import Workspace
@@ -50,7 +50,7 @@ class ModeScreen(Screen[None]):
         yield StatusHeader(self.workspace, self.MODE)
         yield Banner(self.workspace)
         yield from self.body()
-        yield Footer(show_command_palette=False)
+        yield KeyLine(show_command_palette=False)
 
     def body(self) -> Iterable[Widget]:
         """The widgets between header and footer."""
