@@ -66,7 +66,7 @@ def test_chat_with_an_answer(app: FedMedApp, snap_compare: Compare, still: None,
         end = ChatFinished(
             job=exchange.job, adapter="base", tokens=24, first_token_seconds=0.4, seconds=2.0, stopped=False, note=""
         )
-        for event in (ChatText(job=exchange.job, text=text), end):
+        for event in (ChatText(job=exchange.job, adapter="base", text=text), end):
             app.workspace.take(Stamped(seq=1, time=script.START, event=event))
         app.workspace.take(Stamped(seq=1, time=script.START, event=JobFinished(job=exchange.job, outcome="done")))
         await pilot.press("5")
