@@ -113,7 +113,7 @@ async def test_the_feed_keeps_the_newest_sentence_in_sight(app: FedMedApp) -> No
         await tell(pilot, script.session_events())
         await pilot.pause(0.1)
 
-        assert "3 of 3 rounds" in text_of(pilot)
+        assert "finished, 3" in text_of(pilot)
 
 
 async def test_v_turns_to_the_next_panel_where_there_is_little_room(app: FedMedApp) -> None:
