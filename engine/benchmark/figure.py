@@ -32,6 +32,8 @@ SIZE = (11.69, 8.27)
 MARGINS = {"left": 0.095, "right": 0.98, "top": 0.845, "bottom": 0.115, "wspace": 0.42, "hspace": 0.55}
 NOTE_WIDTH = 50
 """Characters that fit above a panel."""
+LEGEND_ROOM = 0.35
+"""Room above the lines, as a share of their range."""
 DPI = 200
 STYLE: dict[Any, Any] = {
     "font.size": 9,
@@ -106,7 +108,9 @@ def _learning(at: Axes, results: BenchmarkResults) -> None:
     at.set_xlabel("round (0: base model)")
     at.set_ylabel("nats per answer token")
     at.grid(visible=True)
-    at.legend()
+    low, high = at.get_ylim()
+    at.set_ylim(low, high + LEGEND_ROOM * (high - low))  # the legend covers no line
+    at.legend(loc="upper right", ncols=2)
     return _note(at, "validation pairs; lower is better")
 
 
