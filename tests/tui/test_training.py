@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import script
-from conftest import redraw, tell, text_of, until
+from conftest import fake_engine, redraw, tell, text_of, until
 
 from engine.protocol import Failure, Stamped
 from fedmed_tui.app import REDRAW_SECONDS, FedMedApp
@@ -28,9 +28,10 @@ async def test_s_starts_the_demo_and_every_round_is_listed_when_it_is_done(fake_
     assert "✔ 3" in shown
 
 
-async def test_what_is_loaded_is_shown_before_the_run_begins(slow_app: FedMedApp) -> None:
-    async with slow_app.run_test(size=(80, 24)) as pilot:
-        await until(pilot, lambda: slow_app.workspace.status.ready)
+async def test_what_is_loaded_is_shown_before_the_run_begins() -> None:
+    app = FedMedApp(engine_argv=fake_engine(1.0))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: app.workspace.status.ready)
 
         await pilot.press("s")
 
