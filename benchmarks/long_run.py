@@ -107,7 +107,7 @@ async def shown(state: RunState, hospitals: int, seconds: float) -> dict[str, La
         app.workspace.live = state
         app.workspace.run_job = "run-1"
         feeding = asyncio.create_task(_grow(app, state, rounds, hospitals))
-        for key, title in (("1", "training"), ("2", "data"), ("3", "aggregator"), ("4", "benchmark"), ("5", "chat")):
+        for key, title in (("1", "data"), ("2", "training"), ("3", "aggregator"), ("4", "benchmark"), ("5", "chat")):
             async with sampled(title) as samples:
                 await pilot.press(key)
                 await asyncio.sleep(LOOK_SECONDS)

@@ -10,7 +10,7 @@ from fedmed_tui.feed import FeedLine
 from fedmed_tui.widgets.figure import Figure
 from fedmed_tui.widgets.text import plain
 
-SHOWN = 100
+SHOWN = 50
 """Sentences kept on the screen; the record has them all."""
 INDENT = 7
 

@@ -9,7 +9,7 @@ from fedmed_tui.units import duration
 from fedmed_tui.widgets.figure import Figure
 from fedmed_tui.widgets.text import bar, number, one_line, safe
 
-SHOWN = 200
+SHOWN = 50
 """Rounds listed at most; the latest ones."""
 AHEAD = 3
 """Rounds to come that are listed."""
