@@ -59,12 +59,14 @@ def train(
     }
     overrides = parse_settings(settings or []) | {name: value for name, value in flags.items() if value is not None}
     if resume:
-        if preset or config or overrides or run:
+        if preset or config or run or overrides.keys() - {"training.rounds", "model.device"}:
             raise SettingsError(
-                "a resumed run keeps its settings.", where="--resume", hint="Leave the other options out, or start a new run."
+                "a resumed run keeps its settings, but for rounds and device.",
+                where="--resume",
+                hint="Leave the other options out, or start a new run.",
             )
         run = resume
-        command: AnyCommand = ResumeRun(job=JOB, run=run)
+        command: AnyCommand = ResumeRun(job=JOB, run=run, **_changes(rounds, device))
     else:
         chosen = load_config(config, preset_name=preset, overrides=overrides)
         run = run or runs.new_run_name(chosen)
@@ -73,6 +75,14 @@ def train(
         code = run_job(command, show)
     _say_what_next(run, finished=code == DONE)
     return code
+
+
+def _changes(rounds: int | None, device: str | None) -> dict[str, Any]:
+    """What a resumed run is told to do otherwise. Raises SettingsError when it is out of range."""
+    changes = {name: value for name, value in (("rounds", rounds), ("device", device)) if value is not None}
+    tables = {"rounds": "training", "device": "model"}
+    load_config(overrides={f"{tables[name]}.{name}": value for name, value in changes.items()})
+    return changes
 
 
 def parse_settings(assignments: list[str]) -> dict[str, Any]:
