@@ -18,6 +18,8 @@ INDENT = 7
 class Feed(Figure):
     """The latest sentences of the run, newest last."""
 
+    LINES_FIT = True
+
     def picture(self, width: int) -> Content:
         """See the class."""
         lines = self.run_state.feed[-SHOWN:]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from typing import ClassVar
 
 from textual.content import Content
 from textual.widgets import Static
@@ -20,9 +21,15 @@ class Figure(Static):
     """
 
     DEFAULT_CLASSES = "figure"
+    DEFAULT_CSS = """
+    Figure.-fitting { text-wrap: nowrap; }
+    """
+    LINES_FIT: ClassVar[bool] = False
+    """No line of the picture is wider than it may be: nothing is wrapped, and as many lines need as much room as before."""
 
     def __init__(self, workspace: Workspace, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes, markup=False)
+        self.set_class(self.LINES_FIT, "-fitting")
         self.workspace = workspace
         self._drawn = Content("")
 
@@ -41,8 +48,9 @@ class Figure(Static):
             return
         content = self.picture(self.size.width)
         if not content.is_same(self._drawn):
+            layout = not self.LINES_FIT or content.plain.count("\n") != self._drawn.plain.count("\n")
             self._drawn = content
-            self.update(content)
+            self.update(content, layout=layout)
 
     def hospital_look(self, hospital: str) -> Look:
         """A hospital's mark and hue in the current theme."""

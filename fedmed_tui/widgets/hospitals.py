@@ -36,6 +36,8 @@ LINKED = (
 class HospitalTable(Figure):
     """Losses are those of the latest round in which they are known; the lowest validation loss bears a star."""
 
+    LINES_FIT = True
+
     def picture(self, width: int) -> Content:
         """See the class."""
         run = self.run_state

@@ -9,7 +9,7 @@ from fedmed_tui.units import duration
 from fedmed_tui.widgets.figure import Figure
 from fedmed_tui.widgets.text import bar, number, one_line, safe
 
-SHOWN = 50
+SHOWN = 30
 """Rounds listed at most; the latest ones."""
 AHEAD = 3
 """Rounds to come that are listed."""
@@ -17,6 +17,8 @@ AHEAD = 3
 
 class RoundList(Figure):
     """One line for the run, one for its progress, and one for each round."""
+
+    LINES_FIT = True
 
     def picture(self, width: int) -> Content:
         """See the class."""
@@ -32,7 +34,7 @@ class RoundList(Figure):
         more = run.total_rounds - begun - len(coming)
         if more > 0:
             lines.append(Content.styled(f"  … {more:,} more", "$muted"))
-        return Content("\n").join(lines)
+        return Content("\n").join(line.truncate(width, ellipsis=True) for line in lines)
 
     def _when(self) -> str:
         """How long it will take, or how it ended."""
