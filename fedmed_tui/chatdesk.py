@@ -137,7 +137,7 @@ class ChatDesk:
             "hint": manner.hint and bool(place.run),
         }
         engine.send(Compare(adapters=adapters, **common) if len(adapters) > 1 else Chat(adapter=adapters[0], **common))
-        conversation.exchanges.append(exchange)
+        conversation.add(exchange)
         self._asked = (exchange, place.run)
         self._changed()
         return exchange

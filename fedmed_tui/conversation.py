@@ -17,6 +17,9 @@ from engine.protocol import (
     RouterHinted,
 )
 
+KEPT = 30
+"""Exchanges that a conversation keeps; the history has all of them."""
+
 
 @dataclass
 class Answer:
@@ -127,6 +130,11 @@ class Conversation:
                 turns.append(ChatTurn(role="user", text=exchange.question))
                 turns.append(ChatTurn(role="assistant", text=exchange.answer.text))
         return (*turns, ChatTurn(role="user", text=asked.question))
+
+    def add(self, exchange: Exchange) -> None:
+        """Ask one more question; the oldest goes when there are too many."""
+        self.exchanges.append(exchange)
+        del self.exchanges[:-KEPT]
 
     def begin_anew(self) -> None:
         """What was said so far stays to be read; the model is not told of it again."""

@@ -130,7 +130,7 @@ class ChatSession:
         manner = asdict(self._manner)
         exchange = Exchange(f"chat-{next(self._jobs)}", question, self._adapters, system=manner.pop("system"))
         turns = self._conversation.turns(exchange)
-        self._conversation.exchanges.append(exchange)
+        self._conversation.add(exchange)
         common = {"job": exchange.job, "turns": turns, "run": self._run, "config": self._config, **manner}
         if len(self._adapters) > 1:
             return await session.run(Compare(adapters=self._adapters, **common))
