@@ -103,7 +103,7 @@ WITHOUT_A_RUN: dict[str, tuple[Arrange, str, str]] = {
     "--set below a setting": (arguments("train", "--set", "seed.x=5"), "'seed' is not a section", "fedmed-tui settings"),
     "a hospital named twice": (arguments("train", "--hospitals", "A,B,A"), "data.hospitals", "Name each once"),
     "an empty question": (arguments("chat", "--query", " "), "--query", "For example"),
-    "settings together with --resume": (arguments("train", "--resume", "x", "--rounds", "2"), "--resume", "start a new run"),
+    "settings together with --resume": (arguments("train", "--resume", "x", "--hospitals", "A"), "--resume", "start a new run"),
     "replay of an unknown run": (arguments("replay", "nothing"), "nothing", "fedmed-tui runs"),
     "resume of an unknown run": (arguments("train", "--resume", "nothing"), "nothing", "fedmed-tui runs"),
     "chat with an unknown run": (arguments("chat", "--run", "nothing", "--query", "x"), "nothing", "fedmed-tui runs"),
@@ -176,7 +176,7 @@ OF_A_FINISHED_RUN: dict[str, tuple[Arrange, str, str]] = {
         f"{TRAINED}: a run of this name exists",
         "Choose another",
     ),
-    "resume of a finished run": (lambda run: ["train", "--resume", TRAINED], "all its 2 rounds are done", "Start a new run"),
+    "resume of a finished run": (lambda run: ["train", "--resume", TRAINED], "all its 2 rounds are done", "start a new run"),
     "an adapter the run does not have": (
         lambda run: ["chat", "--run", TRAINED, "--hospital", "Z", "--query", "x"],
         "has no adapter 'Z'",
@@ -257,7 +257,7 @@ def test_a_damaged_checkpoint_is_set_aside_and_the_run_goes_on(unfinished_run: P
 
     kept = [path.read_bytes() for path in unfinished_run.glob("rounds/001.damaged-*/global.safetensors")]
     assert code == DONE
-    assert "Round 1 is damaged" in capsys.readouterr().out
+    assert "Round 1 was damaged" in capsys.readouterr().out
     assert kept == [damaged]
     assert (unfinished_run / "rounds" / "002").is_dir()
 
