@@ -10,7 +10,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check
 APP   := $(VENV)/.app
 TOOLS := $(VENV)/.tools
 
-.PHONY: run demo test lint setup clean
+.PHONY: run demo test test-slow lint setup clean
 
 run: $(APP)  ## open the dashboard
 	@$(BIN)/fedmed-tui
@@ -20,6 +20,9 @@ demo: $(APP)  ## train the demo preset without a screen
 
 test: lint  ## lint, types, import contracts and the test suite
 	@$(BIN)/pytest
+
+test-slow: $(TOOLS)  ## tests that take minutes: hospitals and coordinators killed on a real federation
+	@$(BIN)/pytest -m slow
 
 lint: $(TOOLS)  ## ruff, mypy, import contracts
 	@$(BIN)/ruff check

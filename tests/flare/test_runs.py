@@ -46,6 +46,7 @@ async def test_a_run_over_the_federation_gives_the_same_bits_as_in_one_process(d
     assert not driver.all(HospitalLost)
 
 
+@pytest.mark.slow
 async def test_a_killed_engine_loses_one_round_and_rejoins(deployment: Deployment, tiny_model: Path) -> None:
     async with engine() as driver:
         long = config(tiny_model, training__local_steps=60, training__rounds=2, aggregation__weighting="equal")
@@ -69,6 +70,7 @@ async def test_cancelled_from_the_screen_every_hospital_stops(deployment: Deploy
         eventually(lambda: not any(deployment.engines(hospital) for hospital in HOSPITALS))
 
 
+@pytest.mark.slow
 async def test_a_hospital_that_is_cut_off_is_left_out_and_taken_in_again(deployment: Deployment, tiny_model: Path) -> None:
     long = config(tiny_model, training__local_steps=400, training__rounds=8, aggregation__weighting="equal", federation__quorum=2)
     async with engine() as driver:
@@ -84,6 +86,7 @@ async def test_a_hospital_that_is_cut_off_is_left_out_and_taken_in_again(deploym
     assert not driver.all(Failure)
 
 
+@pytest.mark.slow
 async def test_a_killed_coordinator_goes_on_from_the_last_round(deployment: Deployment, tiny_model: Path) -> None:
     async with engine() as first:
         first.client.send(StartRun(job="run", run="resumed", config=config(tiny_model, training__local_steps=30)))

@@ -23,10 +23,11 @@ NAME = "model.layers.0.q_proj.lora_A.weight"
 
 def test_a_message_comes_out_as_it_went_in() -> None:
     tensor = torch.randn(4, 3)
+    asked = wire.Train(start="0" * 64, round=2, trains=("A",), held=0)
 
-    header, groups = wire.unpack(wire.pack(wire.Train(round=2, trains=("A",), held=0), {"start": {NAME: tensor}}), where="A")
+    header, groups = wire.unpack(wire.pack(asked, {"start": {NAME: tensor}}), where="A")
 
-    assert header == wire.Train(round=2, trains=("A",), held=0)
+    assert header == asked
     assert torch.equal(groups["start"][NAME], tensor)
 
 
