@@ -17,7 +17,7 @@ from engine.protocol import RoundFinished, RoundStarted, decode_event
 
 
 def adapter(value: float) -> dict[str, torch.Tensor]:
-    return {"lora_A": torch.full((2, 3), value)}
+    return {"lora_A": torch.full((2, 3), float(value))}
 
 
 def save(folder: RunFolder, number: int) -> None:
