@@ -60,6 +60,7 @@ async def test_a_killed_engine_loses_one_round_and_rejoins(deployment: Deploymen
     assert {update.hospital for update in driver.all(UpdateReceived) if update.round == 2} == set(HOSPITALS)
 
 
+@pytest.mark.slow
 async def test_cancelled_from_the_screen_every_hospital_stops(deployment: Deployment, tiny_model: Path) -> None:
     async with engine() as driver:
         driver.client.send(StartRun(job="run", run="cancelled", config=config(tiny_model, training__local_steps=5000)))
@@ -101,6 +102,7 @@ async def test_a_killed_coordinator_goes_on_from_the_last_round(deployment: Depl
     assert min(event.round for event in second.all(Aggregated)) >= 2
 
 
+@pytest.mark.slow
 async def test_a_hospital_refuses_what_its_policy_forbids(deployment: Deployment, tiny_model: Path) -> None:
     policy = deployment.federation.kit("B") / "local" / "policy.toml"
     before = policy.read_text()
