@@ -6,7 +6,6 @@ answer are not repeated, they could hold anything.
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from statistics import median
@@ -16,7 +15,7 @@ from torch import Tensor
 
 from engine.federated.local import truncated
 from engine.federated.update import Assessment, Assignment, Evaluation, Lost, Update, Verdict
-from engine.model.adapters import Adapter, to_bytes
+from engine.model.adapters import Adapter, digest_of
 
 TOO_LONG = 100.0
 """An update that moves so many times as far as the others' median is no training result. The agent's own gate is far tighter."""
@@ -49,7 +48,7 @@ def out_of_line(updates: Sequence[Update], task: Assignment, before: Mapping[str
     earlier, seen = {print_: name for name, print_ in before.items()}, dict[str, str]()
     found = []
     for update in ordered:
-        name, print_ = update.hospital, fingerprint(update.adapter)
+        name, print_ = update.hospital, digest_of(update.adapter)
         others = [distance for other, distance in travelled.items() if other != name]
         if name not in travelled:
             found.append(Lost(name, "unchanged", "its update is the adapter that it was given"))
@@ -82,11 +81,6 @@ def unfit_verdict(verdict: Verdict, asked: Assessment) -> Lost | None:
     if not fits or not all(map(math.isfinite, numbers)) or not all(count >= 0 for count in counts):
         return Lost(verdict.voter, "damaged", "its verdict on the candidates does not hold the numbers asked for")
     return None
-
-
-def fingerprint(adapter: Adapter) -> str:
-    """Equal for equal tensors."""
-    return hashlib.sha256(to_bytes(adapter)).hexdigest()
 
 
 def _misfit(adapter: Adapter, start: Adapter, *, some: bool = False) -> str:

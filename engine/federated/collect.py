@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 from engine.aggregation.aggregator import Round
 from engine.errors import RunError
-from engine.federated.checks import fingerprint, out_of_line, unfit, unfit_evaluation
+from engine.federated.checks import out_of_line, unfit, unfit_evaluation
 from engine.federated.transport import Transport
 from engine.federated.update import Assignment, Evaluation, Lost, Update
-from engine.model.adapters import Adapter
+from engine.model.adapters import Adapter, digest_of
 from engine.protocol import AnyEvent, Duty, HospitalLost
 
 Collecting = Generator[Update | AnyEvent | None, None, Round]
@@ -104,7 +104,7 @@ def told(lost: Lost, number: int, during: Duty) -> HospitalLost:
 
 def fingerprints(given: Round) -> dict[str, str]:
     """Of a round's updates, for the next round."""
-    return {update.hospital: fingerprint(update.adapter) for update in given.updates}
+    return {update.hospital: digest_of(update.adapter) for update in given.updates}
 
 
 def _is_expected(name: str, names: Collection[str], *answered: Collection[str]) -> bool:

@@ -7,7 +7,6 @@ that something else may run before the next.
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
@@ -24,7 +23,7 @@ from engine.federated.collect import Roster, collect_evaluations, collect_update
 from engine.federated.transport import Transport
 from engine.federated.update import Assignment, Evaluation, Update
 from engine.manifest import Manifest
-from engine.model.adapters import Adapter, AdapterBank, size_of, slot, to_bytes
+from engine.model.adapters import Adapter, AdapterBank, digest_of, size_of, slot
 from engine.protocol import (
     GLOBAL,
     Aggregated,
@@ -179,7 +178,7 @@ class Coordinator:
         self._bank.put(slot(GLOBAL), position.adapter)
         state = RoundState(
             round=position.completed,
-            sha256=hashlib.sha256(to_bytes(position.adapter)).hexdigest(),
+            sha256=digest_of(position.adapter),
             settings_hash=settings_hash(self._config),
             settings=msgspec.to_builtins(self._config),
             finished=finished,

@@ -117,8 +117,11 @@ def reach(config: RunConfig) -> Reach:
 def known(folder: Path) -> dict[str, HospitalInfo]:
     """The hospitals of a run as they entered it, out of its record; empty when there is none."""
     path = folder / "events.jsonl"
-    for line in path.read_bytes().splitlines() if path.exists() else []:
-        event = decode_event(line).event
-        if isinstance(event, RunStarted):
-            return {hospital.name: hospital for hospital in event.hospitals}
+    if not path.exists():
+        return {}
+    with path.open("rb") as record:  # it stands near the beginning of what may be a long record
+        for line in record:
+            event = decode_event(line).event
+            if isinstance(event, RunStarted):
+                return {hospital.name: hospital for hospital in event.hospitals}
     return {}

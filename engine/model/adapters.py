@@ -7,6 +7,7 @@ Such a dict is what hospitals and the coordinator exchange.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import zlib
@@ -173,6 +174,11 @@ def load_adapter(folder: Path) -> tuple[LoraSettings, Adapter]:
 def to_bytes(adapter: Adapter) -> bytes:
     """The adapter as safetensors. Same tensors, same bytes."""
     return bytes(save_bytes({key: adapter[key].contiguous() for key in sorted(adapter)}))
+
+
+def digest_of(adapter: Adapter) -> str:
+    """SHA-256 of the adapter's bytes: equal for equal tensors."""
+    return hashlib.sha256(to_bytes(adapter)).hexdigest()
 
 
 def from_bytes(data: bytes, *, where: str) -> Adapter:

@@ -24,7 +24,7 @@ from engine.federated.flare.question import BEAT, PATIENCE_SECONDS, Question, in
 from engine.federated.flare.worker import differences
 from engine.federated.transport import Assessing, Evaluating, Training
 from engine.federated.update import Assessment, Assignment, Lost, Update
-from engine.model.adapters import Adapter
+from engine.model.adapters import Adapter, digest_of
 from engine.protocol import AnyEvent, HospitalInfo, Progress
 
 JOIN_SECONDS = 1800.0
@@ -92,7 +92,7 @@ class FlareTransport:
     def train(self, assignment: Assignment) -> Training:
         """All hospitals at once."""
         yield from self._take_in()
-        start = wire.digest(assignment.start)
+        start = digest_of(assignment.start)
         header = wire.Train(start=start, round=assignment.round, trains=assignment.trains, held=assignment.held)
         made: dict[object, bytes] = {}
         payloads = {}
@@ -107,14 +107,14 @@ class FlareTransport:
             else:
                 update = answers.update(item)
                 if isinstance(update, Update):
-                    self._there[item.site]["sent"] = wire.digest(update.adapter)
+                    self._there[item.site]["sent"] = digest_of(update.adapter)
                 else:
                     self._there.pop(item.site, None)  # its engine may be a new one, which has nothing
                 yield update
 
     def evaluate(self, adapters: Mapping[str, Adapter]) -> Evaluating:
         """All named hospitals at once."""
-        digests = {id(adapter): wire.digest(adapter) for adapter in adapters.values()}
+        digests = {id(adapter): digest_of(adapter) for adapter in adapters.values()}
         made: dict[object, bytes] = {}
         payloads = {}
         for name, adapter in adapters.items():

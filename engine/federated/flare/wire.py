@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from hashlib import sha256
 
 import msgspec
 from msgspec import Struct
@@ -21,7 +20,7 @@ from safetensors.torch import load, save
 from engine.errors import ProtocolError
 from engine.federated.flare.policy import Rule
 from engine.federated.update import Slice
-from engine.model.adapters import Adapter, to_bytes
+from engine.model.adapters import Adapter
 from engine.protocol import HospitalInfo
 from engine.settings import RunConfig
 
@@ -147,11 +146,6 @@ class Step(Struct, frozen=True, tag=True):
 
 
 Header = Join | Joined | Train | Trained | Evaluate | Measured | Assess | Judged | Refused | Missing | Broken | Step
-
-
-def digest(adapter: Adapter) -> str:
-    """Equal for equal tensors."""
-    return sha256(to_bytes(adapter)).hexdigest()
 
 
 def pack(header: Header, groups: Mapping[str, Adapter] | None = None) -> bytes:

@@ -16,7 +16,7 @@ from engine.federated.flare import wire
 from engine.federated.flare.policy import Policy
 from engine.federated.hospital import Hospital
 from engine.federated.update import Assessment, Assignment
-from engine.model.adapters import Adapter, AdapterBank
+from engine.model.adapters import Adapter, AdapterBank, digest_of
 from engine.protocol import AnyEvent, StepDone
 
 Answering = Generator[AnyEvent | None, None, bytes]
@@ -70,7 +70,7 @@ class Attending:
             round=update.round,
         )
         sent = self.policy.clipped(update.adapter, start)
-        self.kept["sent"] = wire.digest(sent), sent
+        self.kept["sent"] = digest_of(sent), sent
         return wire.pack(told, {"adapter": sent, "gradient": update.gradient})
 
     def _adapter(self, digest: str, given: Adapter | None) -> Adapter | None:
@@ -78,7 +78,7 @@ class Attending:
         if given is None:
             return next((adapter for name, adapter in self.kept.values() if name == digest), None)
         self.bank.check(given, where="the coordinator's adapter")
-        self.kept["given"] = wire.digest(given), given
+        self.kept["given"] = digest_of(given), given
         return given
 
     def _rounded(self, event: AnyEvent | None) -> AnyEvent | None:
