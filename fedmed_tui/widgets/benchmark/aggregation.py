@@ -9,7 +9,7 @@ from textual.content import Content
 from engine.benchmark.results import Aggregation, FullRuns, Interval, SameUpdates
 from fedmed_tui.state import RunState
 from fedmed_tui.theme import MARKS
-from fedmed_tui.widgets.benchmark.section import SectionFigure, looks, muted
+from fedmed_tui.widgets.benchmark.section import SectionFigure, last_round, looks, muted
 from fedmed_tui.widgets.chart import Series
 from fedmed_tui.widgets.text import Column, number, signed_percent, table
 from fedmed_tui.widgets.weight_chart import SHOWN, WeightChart
@@ -30,9 +30,7 @@ class ResultWeights(WeightChart):
     def last_round(self) -> int:
         """Results may be of a run that is not on the screens."""
         section = self.workspace.benchmarks.sections(self.workspace.run).aggregation
-        known = section.rounds[-1].round if section is not None else 0
-        of_run = self.workspace.benchmarks.results(self.workspace.run) is None
-        return max(known, self.workspace.run.total_rounds if of_run else 0)
+        return last_round(self.workspace, section.rounds[-1].round if section is not None else 0)
 
     def series(self, run: RunState) -> list[Series]:
         """One part of the bar per hospital; none when there are more hospitals than marks."""

@@ -9,7 +9,7 @@ from engine.benchmark.results import Arm, TestComparison
 from engine.benchmark.words import percent
 from fedmed_tui.state import RunState
 from fedmed_tui.theme import MARKS
-from fedmed_tui.widgets.benchmark.section import SectionFigure, looks, muted
+from fedmed_tui.widgets.benchmark.section import SectionFigure, last_round, looks, muted
 from fedmed_tui.widgets.chart import Series, SeriesChart
 from fedmed_tui.widgets.text import Column, bar, number, signed_percent, table
 
@@ -35,9 +35,7 @@ class LearningChart(SeriesChart):
     def last_round(self) -> int:
         """Results may be of a run that is not on the screens."""
         section = self.workspace.benchmarks.sections(self.workspace.run).learning
-        known = section.validation[-1].round if section is not None else 0
-        of_run = self.workspace.benchmarks.results(self.workspace.run) is None
-        return max(known, self.workspace.run.total_rounds if of_run else 0)
+        return last_round(self.workspace, section.validation[-1].round if section is not None else 0)
 
     @property
     def steps(self) -> int:

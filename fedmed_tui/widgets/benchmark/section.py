@@ -9,6 +9,7 @@ from textual.content import Content
 from fedmed_tui.benchmark_desk import Sections
 from fedmed_tui.theme import Look, look
 from fedmed_tui.widgets.figure import Figure
+from fedmed_tui.workspace import Workspace
 
 
 class SectionFigure(Figure):
@@ -33,6 +34,12 @@ class SectionFigure(Figure):
 def looks(names: Sequence[str], *, dark: bool) -> dict[str, Look]:
     """A mark and a hue for every hospital, in the order of their names, as in a run."""
     return {name: look(place, dark=dark) for place, name in enumerate(sorted(names))}
+
+
+def last_round(workspace: Workspace, known: int) -> int:
+    """Where a chart by round ends: with the rounds that are known, or with the run's last where its record is what is shown."""
+    of_run = workspace.benchmarks.results(workspace.run) is None
+    return max(known, workspace.run.total_rounds if of_run else 0)
 
 
 def facts(rows: Sequence[tuple[str, str]]) -> Content:
