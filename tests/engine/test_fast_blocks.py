@@ -64,11 +64,11 @@ def test_the_usual_attention_is_back_after_the_block(bank: AdapterBank) -> None:
     assert (inside, config._attn_implementation) == (fast_blocks.NAME, usual)
 
 
-@pytest.mark.parametrize("rows", [1, fast_blocks.ROWS, 3 * fast_blocks.ROWS + 1])
-def test_the_projected_loss_and_its_gradient_are_those_of_cross_entropy(rows: int) -> None:
+@pytest.mark.parametrize("words", [50, fast_blocks.WORDS, 3 * fast_blocks.WORDS + 1])
+def test_the_projected_loss_and_its_gradient_are_those_of_cross_entropy(words: int) -> None:
     torch.manual_seed(0)
-    head = nn.Linear(16, 50, bias=False).requires_grad_(False)
-    hidden, targets, outer = torch.randn(rows, 16, requires_grad=True), torch.randint(50, (rows,)), torch.randn(rows)
+    head = nn.Linear(16, words, bias=False).requires_grad_(False)
+    hidden, targets, outer = torch.randn(7, 16, requires_grad=True), torch.randint(words, (7,)), torch.randn(7)
     expected = F.cross_entropy(head(hidden), targets, reduction="none")
     (expected_gradient,) = torch.autograd.grad((expected * outer).sum(), hidden)
 
