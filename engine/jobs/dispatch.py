@@ -44,10 +44,16 @@ def job_for(engine: Engine, command: JobCommand) -> Job:
 
             yield from ensure_bank(engine, command.job, command.config.model, command.config.lora)
         case StartRun():
+            from engine.jobs.early import check_start
+
+            check_start(command)
             from engine.jobs.run import start_run
 
             yield from start_run(engine, command)
         case ResumeRun():
+            from engine.jobs.early import check_resume
+
+            check_resume(command)
             from engine.jobs.run import resume_run
 
             yield from resume_run(engine, command)

@@ -42,10 +42,7 @@ from engine.throttle import Throttle
 
 
 def start_run(engine: Engine, command: StartRun) -> Job:
-    """A new run. Raises RunError when a run of that name exists or another is in progress; DataError, ModelError."""
-    path = locations.run_folder(command.run)
-    if (path / "manifest.json").exists():
-        raise RunError("a run of this name exists.", where=str(path), hint="Choose another name, or resume it.")
+    """A new run, looked at by `check_start`. Raises RunError when another is in progress; DataError, ModelError."""
     hospitals = _hospitals(engine, command.run, command.config)
     yield None
     bank = yield from ensure_bank(engine, command.job, command.config.model, command.config.lora)
@@ -57,12 +54,9 @@ def start_run(engine: Engine, command: StartRun) -> Job:
 
 
 def resume_run(engine: Engine, command: ResumeRun) -> Job:
-    """Go on from the newest usable round. Raises RunError when there is nothing to resume or what it needs has changed."""
+    """Go on from the newest usable round, looked at by `check_resume`. Raises RunError when what it needs has changed."""
     path = locations.run_folder(command.run)
     manifest = _with_changes(read_manifest(path), command)
-    if manifest.completed >= manifest.rounds:
-        hint = "Resume it with more rounds, or start a new run."
-        raise RunError(f"all its {manifest.rounds} rounds are done.", where=str(path), hint=hint)
     hospitals = _hospitals(engine, command.run, manifest.config)
     yield None
     with RunFolder(command.run) as folder:

@@ -45,12 +45,22 @@ def resolve(source: str, *, cuda: bool) -> Iterator[str | ModelFolder]:
         source = MISTRAL if cuda else "bundled"
     if source == "bundled":
         yield from _bundled()
-    elif Path(source).expanduser().exists() or source.startswith((".", "/", "~")):
+    elif _is_local(source):
         yield "checking the model folder"
         yield _from_folder(Path(source).expanduser(), name=Path(source).name, source="folder")
     else:
         yield f"fetching {source} from the model hub, if it is not there yet"
         yield _from_folder(_download(source), name=source.rsplit("/", 1)[-1], source="hub")
+
+
+def check_local(source: str) -> None:
+    """What is seen of a source at a glance. Raises ModelError for a folder that holds no model."""
+    if source not in ("auto", "bundled") and _is_local(source):
+        _weights_in(Path(source).expanduser())
+
+
+def _is_local(source: str) -> bool:
+    return Path(source).expanduser().exists() or source.startswith((".", "/", "~"))
 
 
 def _bundled() -> Iterator[str | ModelFolder]:
@@ -105,6 +115,22 @@ def _expand_gguf(gguf: Path, target: Path) -> None:
 
 
 def _from_folder(path: Path, *, name: str, source: str) -> ModelFolder:
+    weights = _weights_in(path)
+    combined = hashlib.sha256()
+    for file in (path / "config.json", *weights):
+        combined.update(f"{file.name}:{file_digest(file)}\n".encode())
+    return ModelFolder(
+        name=name,
+        path=path,
+        source=source,
+        stored_bits=16,
+        digest=combined.hexdigest(),
+        stored_bytes=sum(file.stat().st_size for file in weights),
+    )
+
+
+def _weights_in(path: Path) -> list[Path]:
+    """A model folder's weight files, sorted. Raises ModelError when it is none."""
     hint = "A model folder holds config.json, tokenizer files and *.safetensors."
     if not path.is_dir():
         raise ModelError("is no model folder.", where=str(path), hint=hint)
@@ -117,17 +143,7 @@ def _from_folder(path: Path, *, name: str, source: str) -> ModelFolder:
     weights = sorted(path.glob("*.safetensors"))
     if not weights:
         raise ModelError("holds no *.safetensors; other weight formats are not loaded.", where=str(path), hint=hint)
-    combined = hashlib.sha256()
-    for file in (path / "config.json", *weights):
-        combined.update(f"{file.name}:{file_digest(file)}\n".encode())
-    return ModelFolder(
-        name=name,
-        path=path,
-        source=source,
-        stored_bits=16,
-        digest=combined.hexdigest(),
-        stored_bytes=sum(file.stat().st_size for file in weights),
-    )
+    return weights
 
 
 def _download(hub_id: str) -> Path:
