@@ -3,7 +3,9 @@
 It looks at the messages themselves, field by field, and knows only what may be in them: adapter tensors (floating point),
 numbers, and names from a closed list. A string that is no such name is counted as `text`, an integer tensor (token ids, say) or
 anything else as `unknown`; of both there must be none, and "0 raw pairs sent" means just that. Sizes are those of the values,
-before any encoding or compression by a transport: 8 bytes a number, UTF-8 bytes a name.
+before any encoding or compression by a transport: 8 bytes a number, UTF-8 bytes a name. A transport may send less: over NVFlare
+an adapter that a hospital has already does not travel again, and is counted here all the same. Of a hospital that is lost the
+kind of fault is entered; the sentence about it is worded from that kind and, at most, the name of an exception's type.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import sys
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass, replace
+from typing import get_args
 
 from msgspec import Struct
 from msgspec.structs import astuple
@@ -21,14 +24,14 @@ from torch import Tensor
 from engine.benchmark.results import Direction, Kind, Traffic
 from engine.benchmark_messages import TrafficCounted
 from engine.federated.transport import Assessing, Evaluating, Training, Transport
-from engine.federated.update import Assessment, Assignment, Evaluation, Update, Verdict
+from engine.federated.update import Assessment, Assignment, Evaluation, Lost, Update, Verdict
 from engine.model.adapters import Adapter
-from engine.protocol import HospitalInfo, StepDone, TrainingStarted
+from engine.protocol import Fault, HospitalInfo, StepDone, TrainingStarted
 
 NUMBER_BYTES = 8
 TENSOR_NAME = re.compile(r"[A-Za-z0-9_.]+\.lora_[AB]\.weight")
-WORDS = frozenset({"A", "B", "screen", "test", "all"})
-"""Names of factors and of parts of the validation pairs."""
+WORDS = frozenset({"A", "B", "screen", "test", "all", *get_args(Fault)})
+"""Names of factors, of parts of the validation pairs, and of faults."""
 
 
 class Ledger:
@@ -79,12 +82,13 @@ class Ledgered:
     def train(self, assignment: Assignment) -> Training:
         """As the transport does."""
         self._round = assignment.round
-        for hospital in self._transport.hospitals():
-            own = {name: tensors for name, tensors in assignment.corrections.items() if name == hospital.name}
-            self.ledger.add(self._round, hospital.name, "down", replace(assignment, corrections=own))
+        for name in filter(assignment.asks, (hospital.name for hospital in self._transport.hospitals())):
+            own = {key: tensors for key, tensors in assignment.corrections.items() if key == name}
+            self.ledger.add(self._round, name, "down", replace(assignment, corrections=own, hospitals=()))
         for item in self._transport.train(assignment):
             if isinstance(item, Update | TrainingStarted | StepDone):
                 self.ledger.add(self._round, item.hospital, "up", item)
+            self._enter_lost(item)
             yield item
 
     def evaluate(self, adapters: Mapping[str, Adapter]) -> Evaluating:
@@ -94,6 +98,7 @@ class Ledgered:
         for item in self._transport.evaluate(adapters):
             if isinstance(item, Evaluation):
                 self.ledger.add(self._round, item.hospital, "up", item)
+            self._enter_lost(item)
             yield item
 
     def assess(self, assessment: Assessment) -> Assessing:
@@ -103,7 +108,12 @@ class Ledgered:
         for item in self._transport.assess(assessment):
             if isinstance(item, Verdict):
                 self.ledger.add(self._round, item.voter, "up", item)
+            self._enter_lost(item)
             yield item
+
+    def _enter_lost(self, item: object) -> None:
+        if isinstance(item, Lost):
+            self.ledger.add(self._round, item.hospital, "up", item.kind)
 
 
 def _contents(value: object, names: Collection[str]) -> Iterator[tuple[Kind, int]]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from engine.federated.update import Assignment, Evaluation, Update
+from engine.federated.update import Assignment, Evaluation, Lost, Update
 from engine.privacy.ledger import Ledger, Ledgered
 from engine.protocol import HospitalInfo, StepDone
 
@@ -96,3 +96,21 @@ def test_a_closed_page_is_not_counted_again() -> None:
     ledger.close(1)
 
     assert ledger.close(2).rows == ()
+
+
+class OneIsLost(TwoHospitals):
+    """The second hospital fails."""
+
+    def train(self, assignment: Assignment) -> Iterator[object]:
+        yield update("A")
+        yield Lost("B", "raised", "its data cannot be read (DataError)")
+
+
+def test_of_a_lost_hospital_the_kind_of_fault_is_entered_and_no_text() -> None:
+    transport = Ledgered(OneIsLost())  # type: ignore[arg-type]
+    transport.ledger.close(0)
+
+    list(transport.train(Assignment(round=1, start=ADAPTER)))
+
+    rows = [row for row in transport.ledger.close(1).rows if (row.hospital, row.direction) == ("B", "up")]
+    assert [(row.kind, row.bytes) for row in rows] == [("name", len("raised"))]
