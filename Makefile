@@ -18,8 +18,8 @@ run: $(APP)  ## open the dashboard
 demo: $(APP)  ## train the demo preset without a screen
 	@$(BIN)/fedmed-tui train --preset demo
 
-test: lint  ## lint, types, import contracts and the test suite
-	@$(BIN)/pytest
+test: lint  ## lint, types, import contracts and the test suite, on two cores
+	@$(BIN)/pytest --numprocesses 2 --dist loadfile
 
 test-slow: $(TOOLS)  ## tests that take minutes: hospitals and coordinators killed on a real federation
 	@$(BIN)/pytest -m slow

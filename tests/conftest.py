@@ -13,12 +13,19 @@ from engine import locations
 
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 
+PARALLEL = "PYTEST_XDIST_WORKER" in os.environ
+if PARALLEL:  # threads of engines beside each other would wait for one another
+    os.environ.update(OMP_NUM_THREADS="1", FEDMED_THREADS="1")
+
 
 @pytest.fixture(scope="session")
 def model_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where converted base models lie. The user's own cache when it holds one already: expanding takes some 20 s."""
     own = locations.cache()
-    return own if any(own.glob("models/*/complete")) else tmp_path_factory.mktemp("cache")
+    if any(own.glob("models/*/complete")):
+        return own
+    base = tmp_path_factory.getbasetemp()
+    return (base.parent if PARALLEL else base) / "cache"  # one for all workers
 
 
 @pytest.fixture

@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from filelock import FileLock
+
 from engine import locations
 from engine.errors import ModelError
 
@@ -82,7 +84,10 @@ def _bundled() -> Iterator[str | ModelFolder]:
     target = locations.bundled_model_folder()
     if not (target / "complete").is_file():
         yield "expanding the bundled 4-bit weights (once, some 15 s)"
-        _expand_gguf(gguf, target)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(target.with_name(target.name + ".lock")):  # engines that start beside each other expand it once
+            if not (target / "complete").is_file():
+                _expand_gguf(gguf, target)
     yield ModelFolder(
         name="SmolLM2-135M-Instruct",
         path=target,
