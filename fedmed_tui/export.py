@@ -26,6 +26,7 @@ from fedmed_tui.report import markdown
 from fedmed_tui.state import HospitalRound, RoundState, RunState
 
 SCHEMA = 1
+REPORT = "REPORT.md"
 ALL = "all"
 """In the `hospital` column: the value is about all hospitals together."""
 
@@ -56,7 +57,7 @@ def export_snapshot(state: RunState, folder: Path, screen_svg: str = "") -> Path
     files = {
         "snapshot.json": _json(state),
         "snapshot.csv": _csv(state),
-        "REPORT.md": markdown(state),
+        REPORT: markdown(state),
     }
     if screen_svg:
         files["screen.svg"] = screen_svg
@@ -71,6 +72,14 @@ def list_exports(parent: Path) -> list[tuple[Path, str, float]]:
     """Every snapshot of every run below `parent`: its folder, the run's name, when it was written (Unix time)."""
     files = parent.glob("*/snapshots/*/snapshot.json")
     return [(file.parent, file.parents[2].name, file.stat().st_mtime) for file in files]
+
+
+def read_report(folder: Path) -> str:
+    """The report in a snapshot's folder, or a sentence that it is not there any more."""
+    try:
+        return (folder / REPORT).read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        return f"{REPORT} cannot be read: {error.strerror}."
 
 
 def measurements(state: RunState) -> Iterator[Measurement]:

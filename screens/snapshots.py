@@ -22,6 +22,7 @@ from fedmed_tui.benchmark_desk import Saved
 from fedmed_tui.export import list_exports
 from fedmed_tui.widgets.text import safe
 from screens.dialog import Dialog
+from screens.exported import ExportedScreen
 
 Choice = tuple[Literal["open", "compare"], Saved | None]
 
@@ -92,10 +93,10 @@ class SnapshotsScreen(Dialog[Choice]):
         table.focus()
 
     def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
-        """Enter: look at it; an export is told where it lies."""
+        """Enter: look at it. An export is a report to read."""
         one = self._found[event.cursor_row]
         if one.saved is None:
-            self.notify(str(one.folder), title="Exported numbers", timeout=10, markup=False)
+            self.app.push_screen(ExportedScreen(one.folder))
         else:
             self.dismiss(("open", one.saved))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from markdown_it import MarkdownIt
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
@@ -15,13 +14,8 @@ from fedmed_tui.conversation import Answer
 from fedmed_tui.disclaimer import DISCLAIMER
 from fedmed_tui.units import duration
 from fedmed_tui.widgets.adapter_list import Choice
-from fedmed_tui.widgets.text import plain, safe
+from fedmed_tui.widgets.text import markdown_without_html, plain, safe
 from fedmed_tui.workspace import Workspace
-
-
-def _parser() -> MarkdownIt:
-    """Markdown without HTML: a model's `<b>` is shown instead of being left out."""
-    return MarkdownIt("gfm-like", {"html": False})
 
 
 class AnswerView(Vertical, can_focus=True):
@@ -46,7 +40,9 @@ class AnswerView(Vertical, can_focus=True):
         self.workspace = workspace
         self._whose = whose
         self._complete = not answer.open
-        self._markdown = Markdown(safe(answer.text) if self._complete else "", parser_factory=_parser, open_links=False)
+        self._markdown = Markdown(
+            safe(answer.text) if self._complete else "", parser_factory=markdown_without_html, open_links=False
+        )
         self._status = Static(classes="status", markup=False)
         self._stream: MarkdownStream | None = None
         self._written = 0

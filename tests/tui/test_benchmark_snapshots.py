@@ -56,17 +56,33 @@ async def test_a_comparison_is_ended_from_the_list(app: FedMedApp, home: Path) -
         assert "= the same" not in text_of(pilot)
 
 
-async def test_exports_are_listed_with_their_folder(app: FedMedApp, home: Path) -> None:
+async def test_an_export_is_read_from_the_list(app: FedMedApp, home: Path) -> None:
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         await show(pilot)
         await pilot.press("ctrl+e")
         await until(pilot, lambda: "Snapshot written" in text_of(pilot))
         await choose(pilot, "enter")
-        await until(pilot, lambda: "Exported numbers" in text_of(pilot))
+        await until(pilot, lambda: f"Run {script.RUN}" in text_of(pilot))
+        shown = text_of(pilot)
+        await pilot.press("escape")
 
+        assert "Validation loss" in shown
         assert isinstance(app.screen, SnapshotsScreen)
     [exported] = home.glob("output-models/*/snapshots/*/snapshot.json")
     assert json.loads(exported.read_bytes())["run"] == script.RUN
+
+
+async def test_text_of_an_export_is_never_markup(app: FedMedApp, home: Path) -> None:
+    async with app.run_test(size=(120, 40)) as pilot:
+        await show(pilot)
+        await pilot.press("ctrl+e")
+        await until(pilot, lambda: any(home.glob("output-models/*/snapshots/*/REPORT.md")))
+        [report] = home.glob("output-models/*/snapshots/*/REPORT.md")
+        report.write_text("[/][red]<b>\x1b]0;title\x07")
+        await choose(pilot, "enter")
+        await until(pilot, lambda: "[red]" in text_of(pilot))
+
+        assert "[/][red]<b>�]0;title�" in text_of(pilot)
 
 
 async def test_text_from_results_is_never_markup(app: FedMedApp, home: Path) -> None:
