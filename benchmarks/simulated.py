@@ -1,13 +1,15 @@
-"""Rounds of the real coordinator over simulated hospitals, in this process."""
+"""Rounds of the real coordinator over simulated hospitals, in this process, at the real shapes of two models' adapters."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-import psutil
 import torch
+from transformers import LlamaConfig, LlamaForCausalLM
 
 from engine.aggregation.aggregator import Aggregator
 from engine.federated.checkpoint import RunFolder
@@ -15,8 +17,9 @@ from engine.federated.coordinator import Coordinator, Position
 from engine.federated.transport import Assessing, Evaluating, Training
 from engine.federated.update import Assessment, Assignment, Evaluation, Update
 from engine.manifest import Manifest
-from engine.model.adapters import Adapter, AdapterBank
-from engine.model.base import BaseModel, load_base
+from engine.model.adapters import Adapter, AdapterBank, size_of
+from engine.model.base import BaseModel
+from engine.model.sources import ModelFolder
 from engine.privacy.ledger import Ledgered
 from engine.protocol import HospitalInfo, RoundFinished
 from engine.settings import load_config
@@ -24,6 +27,11 @@ from engine.settings import load_config
 NOISE = 1e-3
 PAIRS = 100
 MIB = 1024**2
+MODELS = {
+    "SmolLM2": {"hidden_size": 576, "num_hidden_layers": 30, "num_attention_heads": 9, "num_key_value_heads": 3},
+    "Mistral": {"hidden_size": 4096, "num_hidden_layers": 32, "num_attention_heads": 32, "num_key_value_heads": 8},
+}
+"""Layers of the same shapes as SmolLM2-135M's and Mistral-7B's; rank 8 on q_proj and v_proj gives 1.8 and 13.0 MiB."""
 
 
 class Simulated:
@@ -32,6 +40,8 @@ class Simulated:
     def __init__(self, count: int) -> None:
         names = (f"H{number:04d}" for number in range(count))
         self._infos = tuple(HospitalInfo(name=name, train=PAIRS, validation=10, test=10) for name in names)
+        self.seconds = 0.0
+        """In making updates: no work of the coordinator's."""
 
     def hospitals(self) -> tuple[HospitalInfo, ...]:
         """Who takes part, sorted by name."""
@@ -40,9 +50,14 @@ class Simulated:
     def train(self, assignment: Assignment) -> Training:
         """One update after the other."""
         for number, info in enumerate(self._infos):
+            if not assignment.asks(info.name):
+                continue
+            begun = time.monotonic()
+            adapter = _noisy(assignment.start, assignment.round * 10_000 + number)
+            self.seconds += time.monotonic() - begun
             yield Update(
                 hospital=info.name,
-                adapter=_noisy(assignment.start, assignment.round * 10_000 + number),
+                adapter=adapter,
                 pairs=PAIRS,
                 steps=1,
                 loss=2.0 + number / 10_000,
@@ -62,33 +77,61 @@ class Simulated:
         yield from ()
 
 
-def run_rounds(settings: Mapping[str, Any], count: int, rounds: int, weighting: str) -> tuple[float, float]:
-    """Resident MiB before round 1, and seconds per round."""
-    rules = {"training.rounds": rounds, "aggregation.weighting": weighting, "aggregation.combine": "exact"}
-    config = load_config(overrides={**settings, **rules})
-    *_, base = load_base(config.model)
-    assert isinstance(base, BaseModel)
-    bank = AdapterBank(base, config.lora)
-    transport = Ledgered(Simulated(count))
-    manifest = Manifest(
-        run="scale",
-        config=config,
-        hospitals=tuple(info.name for info in transport.hospitals()),
-        created=time.time(),
-        rounds=rounds,
-    )
-    before = psutil.Process().memory_info().rss / MIB
+@dataclass(frozen=True)
+class Measured:
+    """What the coordinator needed."""
+
+    adapter_bytes: int
+    seconds: float
+    """Per round, without what making the updates took."""
+    before_bytes: int
+    """Resident before round 1."""
+    peak_bytes: int
+    """The largest resident memory from then on."""
+
+
+def run_rounds(model: str, count: int, rounds: int, rules: Mapping[str, Any]) -> Measured:
+    """A whole run, with weightings that ask nobody."""
+    config = load_config(overrides={"training.rounds": rounds, "aggregation.weighting": "samples", **rules})
+    bank = AdapterBank(_weightless(model), config.lora)
+    simulated = Simulated(count)
+    transport = Ledgered(simulated)
+    names = tuple(info.name for info in transport.hospitals())
+    manifest = Manifest(run="scale", config=config, hospitals=names, created=time.time(), rounds=rounds)
+    position = Position(adapter=bank.initial(config.seed))
+    before = _begin_peak()
     with RunFolder("scale") as folder:
         folder.write_manifest(manifest)
-        position = Position(adapter=bank.initial(config.seed))
         aggregator = Aggregator(config, transport)
         coordinator = Coordinator(transport, bank, folder, manifest, position, aggregator, transport.ledger.close)
-        took = [event.seconds for event in _events(coordinator) if isinstance(event, RoundFinished)]
-    return before, sum(took) / len(took)
+        took = sum(event.seconds for event in coordinator.rounds() if isinstance(event, RoundFinished))
+    return Measured(size_of(position.adapter), (took - simulated.seconds) / rounds, before, _memory("VmHWM"))
 
 
-def _events(coordinator: Coordinator) -> Iterator[object]:
-    yield from coordinator.rounds()
+def _weightless(model: str) -> BaseModel:
+    """A base model of the real layers' shapes whose weights take no memory: each is one zero, seen from everywhere.
+
+    The coordinator computes nothing with it; adapters are attached to it and have their real shapes.
+    """
+    with torch.device("meta"):
+        shapes = LlamaForCausalLM(LlamaConfig(vocab_size=64, intermediate_size=64, **MODELS[model]))
+    for module in shapes.modules():
+        for name, parameter in list(module.named_parameters(recurse=False)):
+            setattr(module, name, torch.nn.Parameter(torch.zeros(1).expand(parameter.shape), requires_grad=False))
+    folder = ModelFolder(name=model, path=Path(), source="folder", stored_bits=32, digest="", stored_bytes=0)
+    return BaseModel(shapes, None, folder, load_config().model, "none", 0)
+
+
+def _begin_peak() -> int:
+    """Forget the peak so far (Linux); returns the resident bytes."""
+    Path("/proc/self/clear_refs").write_text("5")
+    return _memory("VmRSS")
+
+
+def _memory(row: str) -> int:
+    """A row of this process's memory in bytes."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{row}:"))
 
 
 def _noisy(start: Adapter, seed: int) -> Adapter:

@@ -276,10 +276,12 @@ class RunStarted(Event, frozen=True, kw_only=True):
 
 
 class RoundStarted(Event, frozen=True, kw_only=True):
-    """Every hospital trains from the same global adapter. Rounds count from 1; 0 is the base model's evaluation."""
+    """Hospitals train from the same global adapter. Rounds count from 1; 0 is the base model's evaluation."""
 
     round: int
     rounds: int
+    drawn: tuple[str, ...] = ()
+    """Those that train in it, where only a part of the hospitals does; the others rest. Empty is everybody."""
 
 
 class TrainingStarted(Event, frozen=True, kw_only=True):

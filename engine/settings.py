@@ -13,6 +13,7 @@ This module imports no tensor library, so that both processes can use it.
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -136,13 +137,20 @@ class FederationSettings(Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     name: str = ""
     """Federation to run on; empty is this computer, with every hospital in one process."""
+    participation: Annotated[float, Meta(gt=0, le=1)] = 1.0
+    """Part of the hospitals that trains in a round, drawn anew for each round by the run's seed; rounded up. The others rest."""
     quorum: Annotated[int, Meta(ge=0)] = 0
-    """Hospitals that a round needs; with fewer the run pauses and can be resumed. 0 is two thirds of them, rounded up."""
+    """Hospitals that a round needs; with fewer the run pauses and can be resumed. 0 is two thirds of those asked, rounded up."""
     deadline_s: Annotated[float, Meta(ge=0)] = 0.0
     """Seconds of work after which a hospital is left out of the round; 0 is no limit."""
 
+    def asked(self, hospitals: int) -> int:
+        """How many of so many hospitals train in a round: never fewer than the quorum that was set."""
+        part = math.ceil(round(self.participation * hospitals, 6))  # 0.07 · 100 is a little more than 7
+        return max(1, part, min(self.quorum, hospitals))
+
     def needed(self, hospitals: int) -> int:
-        """The quorum of so many hospitals."""
+        """The quorum of so many hospitals that are asked."""
         return min(self.quorum, hospitals) or -(-2 * hospitals // 3)
 
 

@@ -22,6 +22,9 @@ from engine.protocol import (
 )
 from fedmed_tui.units import duration, size
 
+NAMED = 8
+"""Hospitals that a sentence names at most."""
+
 
 @dataclass(frozen=True)
 class FeedLine:
@@ -54,7 +57,11 @@ def _(event: RunStarted) -> str:
 def _(event: RoundStarted) -> str:
     if event.round == 0:
         return "Evaluating the base model at every hospital, to have something to compare with."
-    return f"Round {event.round} of {event.rounds}: every hospital trains from the same global adapter."
+    begins = f"Round {event.round} of {event.rounds}:"
+    if not event.drawn:
+        return f"{begins} every hospital trains from the same global adapter."
+    named = ", ".join(event.drawn[:NAMED]) + (f" and {len(event.drawn) - NAMED:,} more" if len(event.drawn) > NAMED else "")
+    return f"{begins} {named} train from the same global adapter; the other hospitals rest."
 
 
 @sentence.register

@@ -59,6 +59,8 @@ class RoundState:
     number: int
     started: float | None = None
     """Unix time of its `RoundStarted`."""
+    drawn: tuple[str, ...] = ()
+    """Hospitals that train in it, where only a part does; empty is everybody."""
     hospitals: dict[str, HospitalRound] = field(default_factory=dict)
     training: str = ""
     """The hospital that is training now."""
@@ -66,6 +68,10 @@ class RoundState:
     finished: RoundFinished | None = None
     carrying: float = 0.0
     """Seconds in which its messages were on their way and no hospital worked; 0 in one process."""
+
+    def rests(self, hospital: str) -> bool:
+        """Whether a hospital does not train in this round, because others were drawn."""
+        return bool(self.drawn) and hospital not in self.drawn
 
 
 @dataclass
@@ -134,7 +140,11 @@ class RunState:
         if current is None or not self.hospitals:
             return 0.0
         parts = [at.step / at.steps for at in current.hospitals.values() if at.steps]
-        return sum(parts) / len(self.hospitals)
+        return sum(parts) / self.asked(current)
+
+    def asked(self, state: RoundState) -> int:
+        """How many hospitals train in a round."""
+        return len(state.drawn or self.hospitals)
 
     def seconds_left(self, now: float) -> float | None:
         """Estimated seconds to the end of the run; None until the second round has shown a pace.
@@ -173,7 +183,7 @@ class RunState:
     @_apply.register
     def _(self, event: RoundStarted, time: float) -> None:
         self._forget(event.round)
-        self.rounds[event.round] = RoundState(number=event.round, started=time)
+        self.rounds[event.round] = RoundState(number=event.round, started=time, drawn=event.drawn)
 
     @_apply.register
     def _(self, event: TrainingStarted, time: float) -> None:

@@ -48,7 +48,8 @@ class WhatIfDesk:
 
     def weights(self, run: RunState) -> dict[str, float]:
         """The weights to try: the run's own, but for those that were moved."""
-        return {**self.used(run), **self._moved.get(run.run, {})}
+        moved = self._moved.get(run.run, {})
+        return {name: moved.get(name, weight) for name, weight in self.used(run).items()}  # some may rest in the newest round
 
     def answer(self, run: RunState) -> WhatIfEvaluated | None:
         """The latest answer about a run."""

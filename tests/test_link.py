@@ -66,6 +66,12 @@ def test_a_hospital_that_is_left_out_shows_why(fault: Fault, expected: str) -> N
     assert link(state(TRAINING, lost), "A") == expected
 
 
+def test_a_hospital_that_was_not_drawn_rests() -> None:
+    drawn = RoundStarted(round=2, rounds=2, drawn=("B",))
+
+    assert link(state(TRAINING, step(2), UPDATE, drawn), "A") == "resting"
+
+
 def test_traffic_is_the_ledgers() -> None:
     rows = (
         Traffic(round=1, hospital="A", direction="down", kind="adapter", values=1, bytes=300),

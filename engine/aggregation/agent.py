@@ -66,7 +66,7 @@ def too_long(situation: Situation) -> dict[str, str]:
     """Hospitals whose update is far longer than the median one, with the reason. Needs three updates to know what is usual."""
     if len(situation.names) < 3:
         return {}
-    lengths = zip(situation.names, situation.similarity.lengths, strict=True)
+    lengths = zip(situation.names, situation.outline.lengths, strict=True)
     return {
         name: f"its update is {length:.1f} times as long as the median one, more than {LENGTH_GATE:g} times"
         for name, length in lengths

@@ -187,7 +187,8 @@ class Aggregator:
 def _faults(memory: Memory, given: Round, bad: set[str]) -> dict[str, tuple[int, ...]]:
     """Rounds among the last three, this one included, in which each hospital did not count."""
     recent = range(given.number - REMEMBERED_ROUNDS + 1, given.number + 1)
-    faults = {name: (*memory.faults.get(name, ()), *((given.number,) if name in bad else ())) for name in _everyone(given)}
+    everyone = sorted({*_everyone(given), *memory.faults})  # those who rest are not forgiven
+    faults = {name: (*memory.faults.get(name, ()), *((given.number,) if name in bad else ())) for name in everyone}
     return {name: kept for name, rounds in faults.items() if (kept := tuple(one for one in rounds if one in recent))}
 
 
@@ -195,7 +196,7 @@ def _standings(
     given: Round, gated: dict[str, str], choice: Choice, weights: Weights, faults: dict[str, tuple[int, ...]]
 ) -> tuple[HospitalWeight, ...]:
     """Every hospital's line of the record."""
-    compare = Situation(given.number, given.start, given.updates).similarity
+    compare = Situation(given.number, given.start, given.updates).outline
     sent = {update.hospital: update for update in given.updates}
     lengths = dict(zip(sent, compare.lengths, strict=True))
     cosines = dict(zip(sent, compare.cosines, strict=True))

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from engine.aggregation.products import ProductSum
 from engine.model.adapters import Adapter
@@ -40,7 +41,7 @@ class FactorSum:
     """Σ w_k A_k and Σ w_k B_k, tensor by tensor, in float64. Memory does not depend on K."""
 
     def __init__(self) -> None:
-        self._total: Adapter = {}
+        self._total: dict[str, Tensor] = {}
 
     def add(self, adapter: Adapter, weight: float) -> None:
         """Add one adapter."""

@@ -10,7 +10,7 @@ Scales: within a run every adapter has the same alpha / rank, whatever its rank,
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -21,6 +21,8 @@ from engine.model.decoding import one_thread
 
 CAPACITY, KEPT = 128, 32
 """Directions of a layer before it is compressed, and after. Up to 16 adapters of rank 8 are added without any loss."""
+TOGETHER = 64
+"""Adapters whose factors of a layer are compared at once, in float64."""
 NEGLIGIBLE = 1e-7
 """Singular values below this share of the largest are rounding of fp32 factors."""
 ROW_NORM = 1 / math.sqrt(3)
@@ -156,15 +158,44 @@ class ProductSum:
 
 
 @one_thread()
-def gram(adapters: list[Adapter]) -> Tensor:
-    """Inner products ⟨B_i A_i, B_j A_j⟩ over all layers, shape (n, n): tr(A_j A_iᵀ B_iᵀ B_j), from rank-sized matrices."""
-    ranks = [rank_of(adapter) for adapter in adapters]
-    owner = torch.arange(len(adapters)).repeat_interleave(torch.tensor(ranks))  # (R,)
+def gram(adapters: Sequence[Adapter]) -> Tensor:
+    """Inner products ⟨B_i A_i, B_j A_j⟩ over all layers, shape (n, n): tr(A_j A_iᵀ B_iᵀ B_j), from rank-sized matrices.
+
+    Time grows with n². At no time more than one layer of 2 · `TOGETHER` adapters is held.
+    """
     total = torch.zeros(len(adapters), len(adapters), dtype=torch.float64)
-    for a_name, b_name in layers(adapters[0]):
-        a = torch.cat([adapter[a_name].double() for adapter in adapters])  # (R, in)
-        b = torch.cat([adapter[b_name].double() for adapter in adapters], dim=1)  # (out, R)
-        by_column = (a @ a.T) * (b.T @ b)  # (R, R)
-        by_row = torch.zeros(len(adapters), by_column.shape[1], dtype=torch.float64).index_add_(0, owner, by_column)
-        total.index_add_(1, owner, by_row)
+    blocks = [range(len(adapters))[first : first + TOGETHER] for first in range(0, len(adapters), TOGETHER)]
+    for names in layers(adapters[0]):
+        for place, rows in enumerate(blocks):
+            one = _side_by_side([adapters[at] for at in rows], *names)
+            for columns in blocks[place:]:
+                other = one if columns is rows else _side_by_side([adapters[at] for at in columns], *names)
+                part = total[rows.start : rows.stop, columns.start : columns.stop]
+                one.add_inner(other, part)
+                if columns is not rows:
+                    total[columns.start : columns.stop, rows.start : rows.stop] = part.T
     return total
+
+
+@dataclass(frozen=True)
+class _Block:
+    """One layer of n adapters, R directions together, float64."""
+
+    a: Tensor
+    """(R, in)"""
+    b: Tensor
+    """(out, R)"""
+    owner: Tensor
+    """(R,) which of the n adapters a direction is of."""
+
+    def add_inner(self, other: _Block, total: Tensor) -> None:
+        """Add the inner products of these products with the other's to `total` (n, m)."""
+        by_column = (self.a @ other.a.T) * (self.b.T @ other.b)  # (R, R')
+        by_row = torch.zeros(len(total), by_column.shape[1], dtype=torch.float64).index_add_(0, self.owner, by_column)
+        total.index_add_(1, other.owner, by_row)
+
+
+def _side_by_side(adapters: Sequence[Adapter], a_name: str, b_name: str) -> _Block:
+    a = [adapter[a_name].double() for adapter in adapters]
+    owner = torch.arange(len(a)).repeat_interleave(torch.tensor([len(one) for one in a]))
+    return _Block(torch.cat(a), torch.cat([adapter[b_name].double() for adapter in adapters], dim=1), owner)

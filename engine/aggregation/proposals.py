@@ -44,7 +44,7 @@ def by_rules(situation: Situation, transfer: Mapping[str, float], last: Weights)
     """What each rule proposes for these hospitals; `transfer` is an update's mean gain at the others, `last` the old weights."""
     base = samples(situation)
     updates = {update.hospital: update for update in situation.updates}
-    cosines = dict(zip(situation.names, situation.similarity.cosines, strict=True))
+    cosines = dict(zip(situation.names, situation.outline.cosines, strict=True))
     useful = {name: max(0.0, transfer[name]) for name in situation.names}
     raw = {
         "equal": equal(situation),

@@ -56,7 +56,7 @@ def clipped(situation: Situation, weights: Weights, medians: float) -> Weights:
 
     What the shortened updates lose goes to the round's start adapter, so the weights then add up to less than before.
     """
-    lengths = situation.similarity.lengths
+    lengths = situation.outline.lengths
     return {
         name: weights[name] * (min(1.0, medians / length) if length else 1.0)
         for name, length in zip(situation.names, lengths, strict=True)

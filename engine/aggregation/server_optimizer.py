@@ -14,6 +14,7 @@ The memory is in the basis of A and B; `engine.settings` refuses combine rules t
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
 from engine.model.adapters import Adapter
 from engine.settings import ServerOptimizer
@@ -32,9 +33,7 @@ def server_step(
     if rule == "fedavg":
         return combined, {}
     rate = rate or RATES[rule]
-    following: Adapter = {}
-    first: Adapter = {}
-    second: Adapter = {}
+    following, first, second = dict[str, Tensor](), dict[str, Tensor](), dict[str, Tensor]()
     for name, before in start.items():
         delta = combined[name] - before
         m = memory["m"][name] if "m" in memory else torch.zeros_like(delta)

@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from engine.aggregation.similarity import Similarity, similarity
+from engine.aggregation.products import TOGETHER
+from engine.aggregation.similarity import Outline, Similarity, similarity, sketched
 from engine.federated.update import Update
 from engine.model.adapters import Adapter
 
@@ -34,8 +35,15 @@ class Situation:
 
     @cached_property
     def similarity(self) -> Similarity:
-        """Lengths, angles and distances of the updates."""
+        """The updates compared each with each: time grows with the square of their number."""
         return similarity(self.start, [update.adapter for update in self.updates])
+
+    @cached_property
+    def outline(self) -> Outline:
+        """Lengths and angles of the updates: exact for fewer than `TOGETHER`; of more, angles are estimated."""
+        if len(self.updates) < TOGETHER:
+            return self.similarity.outline
+        return sketched(self.start, [update.adapter for update in self.updates])
 
     def only(self, hospitals: Sequence[str]) -> Situation:
         """The same without the other hospitals."""

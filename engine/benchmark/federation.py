@@ -12,6 +12,7 @@ from engine.aggregation_messages import Aggregated
 from engine.benchmark.suite import Measuring, Tick
 from engine.federated.collect import Collecting, Roster, collect_updates, fingerprints
 from engine.federated.hospital import Hospital
+from engine.federated.participation import drawn
 from engine.federated.transport import InProcess
 from engine.jobs.run import aggregator_for
 from engine.model.adapters import Adapter, AdapterBank
@@ -42,14 +43,17 @@ def federate(
     aggregator = aggregator_for(config, transport, bank)
     adapter, memory, carried = bank.initial(config.seed), Memory(), dict[str, Adapter]()
     rounds, names = config.training.rounds, [hospital.name for hospital in hospitals]
-    trained = _Steps(item, (rounds - (first.given is not None)) * sum(hospital.steps_per_round for hospital in hospitals))
-    roster = Roster(names, config.federation.needed(len(names)))
-    for number in range(1, rounds + 1):
-        task = assignment(config, number, adapter, carried, bank.initial)
+    asked = {number: drawn(config, number, names) for number in range(1, rounds + 1)}
+    steps = {hospital.name: hospital.steps_per_round for hospital in hospitals}
+    trained = _Steps(item, sum(steps[name] for number in asked if number > 1 or not first.given for name in asked[number]))
+    prints: dict[str, str] = {}
+    for number, present in asked.items():
+        roster = Roster(present, config.federation.needed(len(present)), prints)
+        task = replace(assignment(config, number, adapter, carried, bank.initial), hospitals=present)
         given = first.given if number == 1 else None
         given = given or (yield from _counted(collect_updates(transport, task, roster), trained))
         first.given = first.given or given
-        roster = replace(roster, fingerprints=fingerprints(given))
+        prints = fingerprints(given)
         result = yield from aggregator.aggregate(given, memory, carried)
         adapter, memory, carried = result.adapter, result.memory, result.moments | controls(given.updates, carried)
     return Federated(adapter, result.event)

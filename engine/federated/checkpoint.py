@@ -23,6 +23,7 @@ from typing import Any, Self
 
 import filelock
 import msgspec
+from torch import Tensor
 
 from engine import locations
 from engine.aggregation.memory import Memory
@@ -231,11 +232,11 @@ def _flat(carried: Mapping[str, Adapter]) -> Adapter:
 
 
 def _nested(flat: Adapter) -> dict[str, Adapter]:
-    carried: dict[str, Adapter] = {}
+    carried: dict[str, dict[str, Tensor]] = {}
     for key, tensor in flat.items():
         kind, _, name = key.partition("|")
         carried.setdefault(kind, {})[name] = tensor
-    return carried
+    return dict(carried)
 
 
 def settings_hash(config: RunConfig) -> str:

@@ -91,7 +91,7 @@ def _misfit(adapter: Adapter, start: Adapter, *, some: bool = False) -> str:
     for name, tensor in adapter.items():
         expected = list(start[name].shape)
         expected[0 if ".lora_A." in name else -1] = max(own, default=0)
-        if tensor.layout != torch.strided or not tensor.is_floating_point() or list(tensor.shape) != expected:
+        if tensor.layout != torch.strided or tensor.dtype != torch.float32 or list(tensor.shape) != expected:
             return "a tensor of its update has another shape or type than this model's"
         if max(own) > _rank(name, start[name]):
             return "its update has a higher rank than it was given"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from engine.aggregation.aggregator import Round
@@ -44,8 +44,20 @@ class Roster:
         )
 
 
-def collect_updates(transport: Transport, task: Assignment, roster: Roster) -> Collecting:
-    """Every hospital's update. Yields the transport's events, each update that fits the model by itself, and who was left out.
+def as_it_is(update: Update) -> Update:
+    """Keep an update in memory."""
+    return update
+
+
+def collect_updates(
+    transport: Transport, task: Assignment, roster: Roster, keep: Callable[[Update], Update] = as_it_is
+) -> Collecting:
+    """The update of everybody on the roster.
+
+    Yields the transport's events, each update that fits the model by itself, and who was left out.
+
+    Args:
+        keep: takes an update that fits the model, and gives the one to go on with, which may lie elsewhere.
 
     Raises:
         Paused: fewer updates can be used than the quorum.
@@ -66,7 +78,7 @@ def collect_updates(transport: Transport, task: Assignment, roster: Roster) -> C
             if lost is not None:
                 yield leave_out(lost)
             elif isinstance(item, Update):
-                fit[item.hospital] = item
+                fit[item.hospital] = keep(item)
                 yield item
     for lost in (*_silent(roster.names, fit, left_out), *out_of_line(list(fit.values()), task, roster.fingerprints)):
         yield leave_out(lost)

@@ -1,15 +1,15 @@
 """The one round loop, whatever the transport.
 
-A round: every hospital trains from the global adapter → updates → evaluation of each update at home → aggregation → evaluation
-of the new global adapter everywhere → checkpoint. The loop is a generator of events; None means that a micro-step was done and
-that something else may run before the next.
+A round: hospitals train from the global adapter → updates → evaluation of each update at home → aggregation → evaluation of the
+new global adapter everywhere, also where nobody trained → checkpoint. The loop is a generator of events; None means that a
+micro-step was done and that something else may run before the next.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from statistics import fmean
 
 import msgspec
@@ -20,10 +20,12 @@ from engine.aggregation.memory import Memory
 from engine.aggregation.narrator import retell
 from engine.federated.checkpoint import RoundState, RunFolder, settings_hash
 from engine.federated.collect import Roster, collect_evaluations, collect_updates, fingerprints, told
+from engine.federated.participation import drawn
+from engine.federated.spool import Spool
 from engine.federated.transport import Transport
 from engine.federated.update import Assignment, Evaluation, Update
 from engine.manifest import Manifest
-from engine.model.adapters import Adapter, AdapterBank, digest_of, size_of, slot
+from engine.model.adapters import Adapter, AdapterBank, digest_of, size_of
 from engine.protocol import (
     GLOBAL,
     Aggregated,
@@ -73,6 +75,7 @@ class Coordinator:
         self._transport = transport
         self._bank = bank
         self._folder = folder
+        self._spool = Spool(folder.path)
         self._manifest = manifest
         self._config = manifest.config
         self._aggregator = aggregator
@@ -88,8 +91,11 @@ class Coordinator:
         """Every round that is still to do. Raises RunError when the disk refuses a checkpoint."""
         if not self.position.losses:
             yield from self._evaluate_base()
-        for number in range(self.position.completed + 1, self._config.training.rounds + 1):
-            yield from self._round(number)
+        try:
+            for number in range(self.position.completed + 1, self._config.training.rounds + 1):
+                yield from self._round(number)
+        finally:
+            self._spool.clear()
 
     def _evaluate_base(self) -> Rounds:
         yield RoundStarted(round=0, rounds=self._config.training.rounds)
@@ -98,8 +104,10 @@ class Coordinator:
 
     def _round(self, number: int) -> Rounds:
         started, rounds, position = time.monotonic(), self._config.training.rounds, self.position
-        yield RoundStarted(round=number, rounds=rounds)
+        asked = drawn(self._config, number, self._names)
+        yield RoundStarted(round=number, rounds=rounds, drawn=asked if len(asked) < len(self._names) else ())
         task = assignment(self._config, number, position.adapter, position.carried, self._bank.initial)
+        task = replace(task, hospitals=asked)
         given = yield from self._collect(task)
         yield from self._evaluate(number, {update.hospital: update.adapter for update in given.updates}, "local")
         result = yield from self._aggregator.aggregate(given, position.memory, position.carried)
@@ -131,18 +139,19 @@ class Coordinator:
         yield event
 
     def _collect(self, task: Assignment) -> Generator[AnyEvent | None, None, Round]:
-        """Every hospital's update that can be used; its model can be chatted with at once."""
-        work = collect_updates(self._transport, task, self._roster())
+        """Every update that can be used. They lie in the run's folder, where a chat finds them at once."""
+        work = collect_updates(self._transport, task, self._roster(task.hospitals), self._keep)
         while True:
             try:
                 item = next(work)
             except StopIteration as end:
                 given: Round = end.value
                 return given
-            if isinstance(item, Update):
-                self._bank.put(slot(item.hospital), item.adapter)
-                item = _received(item, task)
-            yield item
+            yield _received(item, task) if isinstance(item, Update) else item
+
+    def _keep(self, update: Update) -> Update:
+        self._folder.require()
+        return self._spool.keep(update)
 
     def _evaluate(
         self, number: int, adapters: Mapping[str, Adapter], stage: Stage
@@ -155,7 +164,7 @@ class Coordinator:
                 item = next(work)
             except StopIteration as end:
                 if stage != "local":
-                    self._roster().require(number, end.value)
+                    self._roster(self._names).require(number, end.value)
                 return dict(sorted(losses.items()))
             if isinstance(item, Evaluation):
                 losses[item.hospital] = item.loss
@@ -165,8 +174,7 @@ class Coordinator:
             else:
                 yield item
 
-    def _roster(self) -> Roster:
-        names = self._names
+    def _roster(self, names: Sequence[str]) -> Roster:
         return Roster(names, self._config.federation.needed(len(names)), self.position.fingerprints)
 
     def _save(self, given: Round, result: Aggregation, finished: RoundFinished) -> None:
@@ -175,7 +183,6 @@ class Coordinator:
         for update in given.updates:
             self._bank.save(update.adapter, self._folder.adapter_folder(update.hospital))
         self._bank.save(position.adapter, self._folder.adapter_folder(GLOBAL))
-        self._bank.put(slot(GLOBAL), position.adapter)
         state = RoundState(
             round=position.completed,
             sha256=digest_of(position.adapter),
@@ -191,6 +198,7 @@ class Coordinator:
         self._folder.save_round(position.adapter, state, position.carried)
         self._manifest.completed = position.completed
         self._folder.write_manifest(self._manifest)
+        self._spool.clear()
 
 
 def _means(before: Mapping[str, float], after: Mapping[str, float]) -> tuple[float, float]:

@@ -34,7 +34,7 @@ class Transport(Protocol):
         ...
 
     def train(self, assignment: Assignment) -> Training:
-        """Let every hospital train one round; yields its events and, when done, its Update, or that it is Lost."""
+        """Let every hospital that the assignment asks train one round; yields its events and then its Update or Lost."""
         ...
 
     def evaluate(self, adapters: Mapping[str, Adapter]) -> Evaluating:
@@ -66,7 +66,8 @@ class InProcess:
     def train(self, assignment: Assignment) -> Training:
         """Train hospital after hospital."""
         for name, hospital in self._hospitals.items():
-            yield (yield from self._contained(name, hospital.train(assignment)))
+            if assignment.asks(name):
+                yield (yield from self._contained(name, hospital.train(assignment)))
 
     def evaluate(self, adapters: Mapping[str, Adapter]) -> Evaluating:
         """Evaluate hospital after hospital."""

@@ -29,6 +29,12 @@ class Assignment:
     """The first so many directions of `start` stay as they are: a frozen adapter under a fresh one."""
     corrections: Mapping[str, Adapter] = field(default_factory=dict)
     """By hospital, what scaffold adds to each gradient."""
+    hospitals: tuple[str, ...] = ()
+    """Who trains; empty is everybody. For the transport: hospitals are not told who else does."""
+
+    def asks(self, hospital: str) -> bool:
+        """Whether a hospital trains in this round."""
+        return not self.hospitals or hospital in self.hospitals
 
 
 @dataclass(frozen=True)

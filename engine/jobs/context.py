@@ -24,7 +24,7 @@ class Engine:
     loaded: ModelLoaded | None = None
     """What was said when `bank` was loaded."""
     live_run: str = ""
-    """The run in progress; its adapters are in the bank."""
+    """The run in progress."""
     measured_run: str = ""
     """The run whose benchmark is in progress: its base model stays loaded."""
     serving: Serving | None = None

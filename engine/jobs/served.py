@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from engine import locations
 from engine.errors import ModelError
 from engine.federated.checkpoint import adapter_folder, read_round
+from engine.federated.spool import spooled
 from engine.jobs.context import Engine
 from engine.manifest import Manifest, read_manifest
-from engine.model.adapters import fitted, load_adapter, slot
+from engine.model.adapters import fitted, from_bytes, load_adapter
 from engine.model.decoding import Served
 from engine.model.foreign import WEIGHTS_FILE
 from engine.protocol import BASE, GLOBAL
@@ -46,23 +47,26 @@ class Adapters:
             return Served(), ""
         if earlier := EARLIER.fullmatch(name):
             return self._after_round(int(earlier[1])), ""
-        if self._is_live:
-            bank = self.engine.bank
-            if bank is not None and slot(name) in bank:
-                tensors = bank.get(slot(name))
-                return Served(tensors, fitted(bank.lora, tensors)), ""
-        elif self.run:
-            return self._stored(name), ""
+        manifest = self.manifest
+        if manifest is not None and (found := self._newest(manifest, name)):
+            return found, ""
+        if self.run and not self._is_live:
+            raise self._unknown(name)
         return Served(), f"{name} has no adapter yet: this is the base model's answer."
 
     @property
     def _is_live(self) -> bool:
         return bool(self.engine.live_run) and self.run in ("", self.engine.live_run)
 
-    def _stored(self, name: str) -> Served:
-        folder = adapter_folder(locations.run_folder(self.run), name)
+    def _newest(self, manifest: Manifest, name: str) -> Served | None:
+        """What has come in the round in progress, else what the last round has left; None when there is neither."""
+        path = locations.run_folder(manifest.run)
+        come, folder = spooled(path, name), adapter_folder(path, name)
+        if self._is_live and come.is_file():
+            tensors = from_bytes(come.read_bytes(), where=str(come))
+            return Served(tensors, fitted(manifest.config.lora, tensors))
         if not (folder / WEIGHTS_FILE).is_file():
-            raise self._unknown(name)
+            return None
         lora, tensors = load_adapter(folder)
         return Served(tensors, lora)
 

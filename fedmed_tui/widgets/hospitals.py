@@ -56,6 +56,8 @@ class HospitalTable(Figure):
                 (" ★" if hospital.name == best else "", "$accent"),
             )
             step = at.lost.kind if at.lost else f"{at.step}/{at.steps}" if at.steps else ""
+            if not step and now is not None and now.rests(hospital.name):
+                step = "rests"
             weight = latest_weight(run, hospital.name)
             row = (step, number(training_loss(run, hospital.name)), number(latest_loss(run, hospital.name)), number(weight, 2))
             over = (link(run, hospital.name), *map(size, traffic(run, hospital.name))) if far else ()

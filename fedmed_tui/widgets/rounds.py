@@ -101,7 +101,7 @@ def _doing(run: RunState, state: RoundState) -> str:
     if state.aggregated is not None:
         return "evaluating the new adapter"
     returned = sum(1 for at in state.hospitals.values() if at.update is not None)
-    return f"{returned} of {len(run.hospitals)} hospitals returned" if returned else "starting"
+    return f"{returned} of {run.asked(state)} hospitals returned" if returned else "starting"
 
 
 def _percent(relative: float) -> str:

@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from engine.aggregation import robust
+from engine.aggregation.products import TOGETHER
 from engine.aggregation.server_optimizer import TAU, server_step
-from engine.aggregation.similarity import similarity
+from engine.aggregation.similarity import similarity, sketched
 from engine.aggregation.weighting import RULES, SMALLEST_LOSS
 from engine.model.adapters import Adapter
 from tests.aggregation.adapters import adapter, product, situation, update, zero
@@ -90,7 +91,25 @@ def test_lengths_and_angles_are_those_of_the_changes() -> None:
     changes = torch.stack([product(one) - product(start), product(other) - product(start)])
     assert compare.norms == pytest.approx(changes.norm(dim=1).tolist())
     cosine = torch.nn.functional.cosine_similarity(changes, changes.mean(dim=0, keepdim=True))
-    assert compare.cosines == pytest.approx(cosine.tolist())
+    assert compare.outline.cosines == pytest.approx(cosine.tolist())
+
+
+def test_many_updates_are_compared_in_blocks_with_the_same_result() -> None:
+    start, many = adapter(0), [adapter(seed) for seed in range(1, TOGETHER + 10)]
+
+    inner = similarity(start, many).inner
+
+    changes = torch.stack([product(one) - product(start) for one in many])
+    assert torch.allclose(inner, changes @ changes.T)
+
+
+def test_lengths_of_many_updates_are_exact_and_angles_nearly() -> None:
+    start, many = adapter(0), [near(seed) for seed in range(1, TOGETHER)] + [adapter(seed) for seed in range(500, 510)]
+
+    estimate, exact = sketched(start, many), similarity(start, many).outline
+
+    assert estimate.norms == pytest.approx(exact.norms)
+    assert estimate.cosines == pytest.approx(exact.cosines, abs=0.2)  # three standard errors with two layers
 
 
 def test_server_momentum_adds_the_last_step() -> None:

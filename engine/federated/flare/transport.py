@@ -96,7 +96,7 @@ class FlareTransport:
         header = wire.Train(start=start, round=assignment.round, trains=assignment.trains, held=assignment.held)
         made: dict[object, bytes] = {}
         payloads = {}
-        for name in self._names:
+        for name in filter(assignment.asks, self._names):
             own = {"correction": assignment.corrections[name]} if name in assignment.corrections else {}
             payloads[name] = self._packed(name, header, start, {"start": assignment.start}, own, made)
         for item in self._ask("train", payloads):

@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Struct
 from safetensors import SafetensorError
 from safetensors.torch import load, save
+from torch import Tensor
 
 from engine.errors import ProtocolError
 from engine.federated.flare.policy import Rule
@@ -164,13 +165,13 @@ def unpack(data: bytes, *, where: str) -> tuple[Header, Groups]:
         tensors = load(data)
     except (SafetensorError, msgspec.ValidationError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise ProtocolError(f"not a message of this protocol: {type(error).__name__}.", where=where) from None
-    groups: Groups = {}
+    groups: dict[str, dict[str, Tensor]] = {}
     for name in sorted(tensors):
         if not TENSOR_NAME.fullmatch(name) or str(tensors[name].dtype) != "torch.float32":
             raise ProtocolError("a tensor of it is no adapter tensor.", where=where)
         group, _, plain = name.partition("|")
         groups.setdefault(group, {})[plain] = tensors[name]
-    return header, groups
+    return header, dict(groups)
 
 
 def _metadata(data: bytes) -> str:
