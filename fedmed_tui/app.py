@@ -72,6 +72,10 @@ class FedMedApp(App[None]):
     ModalScreen { background: $background 75%; }
     Footer { background: $panel; FooterKey { background: $panel; } }
     Toast { max-width: 76; }
+    DataTable {
+        background: $background;
+        & > .datatable--header { background: $background; color: $muted; text-style: none; }
+    }
     """
     BINDINGS = BINDINGS
 

@@ -33,8 +33,7 @@ class ComparisonScreen(Dialog[None]):
     DEFAULT_CSS = """
     ComparisonScreen {
         & > .box { width: 116; height: 90%; }
-        DataTable { height: 1fr; background: $background; margin-top: 1; }
-        DataTable > .datatable--header { background: $background; color: $muted; text-style: none; }
+        DataTable { height: 1fr; margin-top: 1; }
     }
     ComparisonScreen.-small > .box, ComparisonScreen.-medium > .box { height: 100%; padding: 0 1; }
     """

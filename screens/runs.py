@@ -42,8 +42,7 @@ class RunPickerScreen(Dialog[tuple[str, str]]):
     DEFAULT_CSS = """
     RunPickerScreen {
         & > .box { width: 84; }
-        DataTable { height: auto; max-height: 16; background: $background; }
-        DataTable > .datatable--header { background: $background; color: $muted; text-style: none; }
+        DataTable { height: auto; max-height: 16; }
     }
     """
 

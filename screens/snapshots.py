@@ -52,8 +52,7 @@ class SnapshotsScreen(Dialog[Choice]):
     DEFAULT_CSS = """
     SnapshotsScreen {
         & > .box { width: 96; }
-        DataTable { height: auto; max-height: 16; background: $background; }
-        DataTable > .datatable--header { background: $background; color: $muted; text-style: none; }
+        DataTable { height: auto; max-height: 16; }
     }
     """
 

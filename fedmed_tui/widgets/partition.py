@@ -30,10 +30,7 @@ class PartitionTable(DataTable[Text]):
     """One row a hospital: pairs (a number and a bar), pairs by split, tokens."""
 
     DEFAULT_CSS = """
-    PartitionTable {
-        height: auto; max-height: 33vh; background: $background; scrollbar-size: 1 1;
-        & > .datatable--header { background: $background; color: $muted; text-style: none; }
-    }
+    PartitionTable { height: auto; max-height: 33vh; scrollbar-size: 1 1; }
     """
 
     def __init__(self, workspace: Workspace) -> None:
