@@ -61,7 +61,8 @@ def _(event: RoundStarted) -> str:
     if not event.drawn:
         return f"{begins} every hospital trains from the same global adapter."
     named = ", ".join(event.drawn[:NAMED]) + (f" and {len(event.drawn) - NAMED:,} more" if len(event.drawn) > NAMED else "")
-    return f"{begins} {named} train from the same global adapter; the other hospitals rest."
+    verb = "trains" if len(event.drawn) == 1 else "train"
+    return f"{begins} {named} {verb} from the same global adapter; the other hospitals rest."
 
 
 @sentence.register

@@ -84,3 +84,13 @@ def test_a_round_cut_short_is_forgotten_when_the_run_goes_on() -> None:
 
     assert list(state.rounds) == [1]
     assert state.completed == 1
+
+
+def test_a_round_is_done_when_those_who_were_drawn_are() -> None:
+    step = StepDone(round=1, hospital="A", step=1, steps=2, loss=1.0, tokens=10, seconds=1.0)
+
+    state = state_after((0, started()), (0, RoundStarted(round=1, rounds=4, drawn=("A",))), (5, step))
+
+    assert state.round_fraction() == 0.5
+    assert [state.rounds[1].rests(name) for name in "AB"] == [False, True]
+    assert state.feed[-1].text == "Round 1 of 4: A trains from the same global adapter; the other hospitals rest."

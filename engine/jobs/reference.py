@@ -20,6 +20,9 @@ from engine.model.template import encode_pair, encode_question
 from engine.protocol import AnyEvent, Asking, ReferenceScored, RouterHinted
 from engine.settings import RunConfig
 
+ROUTED = 30
+"""Hospitals up to which a hint is given: each takes a pass of the model over the question."""
+
 
 def score(
     engine: Engine, serving: Serving, command: Asking, config: RunConfig, adapters: Mapping[str, Served]
@@ -35,10 +38,13 @@ def score(
 
 
 def hint(serving: Serving, command: Asking, config: RunConfig, adapters: Adapters) -> Iterator[AnyEvent | None]:
-    """Which hospital's own adapter finds the question least surprising. Nothing with fewer than two to choose from."""
+    """Which hospital's own adapter finds the question least surprising. Nothing with fewer than two or many to choose from."""
+    hospitals = adapters.manifest.hospitals if adapters.manifest else ()
+    if len(hospitals) > ROUTED:
+        return
     example = encode_question(serving.bank.base.tokenizer, command.turns[-1].text, config.training.max_tokens)
     losses: dict[str, float] = {}
-    for name in adapters.manifest.hospitals if adapters.manifest else ():
+    for name in hospitals:
         with suppress(FedMedError):  # a hospital without an adapter yet is no candidate
             adapter, note = adapters.find(name)
             if not note:

@@ -6,7 +6,7 @@ import pytest
 import script
 from conftest import fake_engine, redraw, tell, text_of, until
 
-from engine.protocol import Failure, Stamped
+from engine.protocol import Failure, RoundStarted, Stamped
 from fedmed_tui.app import REDRAW_SECONDS, FedMedApp
 from fedmed_tui.widgets.feed import Feed
 from fedmed_tui.widgets.panel import Panel
@@ -86,6 +86,19 @@ async def test_a_round_in_progress_shows_who_trains_and_how_far(app: FedMedApp) 
 
     assert "▶ 1     A" in shown and "60%" in shown
     assert "6/10" in shown
+
+
+async def test_a_hospital_that_was_not_drawn_rests(app: FedMedApp) -> None:
+    async with app.run_test(size=(120, 36)) as pilot:
+        app.workspace.run_job = "run-1"
+
+        *before, last = script.session_events(until=13)
+        drawn = Stamped(seq=last.seq + 1, time=last.time, event=RoundStarted(round=1, rounds=3, drawn=("A", "C")))
+        await tell(pilot, [*before, last, drawn])
+
+        resting = [line for line in text_of(pilot).splitlines() if "rests" in line]
+
+    assert len(resting) == 1 and " B " in resting[0]
 
 
 async def test_the_time_left_leaves_out_loading_and_the_first_round(app: FedMedApp) -> None:
