@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import psutil
 import pytest
@@ -16,7 +18,9 @@ import pytest
 from engine import locations
 from engine.federated.flare import kits
 from engine.federated.flare.kits import Federation
+from engine.settings import RunConfig
 from fedmed_tui.sites import Site
+from tests.process.conftest import tiny_config
 
 HOSPITALS = ("A", "B", "C")
 PATIENCE = 90.0
@@ -40,11 +44,11 @@ class Deployment:
         self._runtime = runtime
         self._sites: dict[str, Site] = {}
 
-    def start(self, participant: str) -> None:
-        """The server, or a hospital with its part of the sample corpus."""
+    def start(self, participant: str, model: Path | None = None) -> None:
+        """The server, or a hospital with its part of the sample corpus and, if it has one, a base model of its own."""
         kit = self.federation.kit(participant)
         data = None if participant == "server" else locations.sample_folder()
-        self._sites[participant] = Site(kit, data, log=kit / "site.log")
+        self._sites[participant] = Site(kit, data, {"FEDMED_HOSPITAL_MODEL": str(model)} if model else {}, kit / "site.log")
 
     def stop(self, participant: str) -> None:
         """As a person does with Ctrl+C."""
@@ -52,16 +56,33 @@ class Deployment:
 
     def kill(self, participant: str) -> None:
         """Every process of it at once, as a power cut does."""
-        root = psutil.Process(self._sites.pop(participant).process.pid)
-        family = [root, *root.children(recursive=True)]
+        family = self.family(participant)
+        del self._sites[participant]
         for process in family:
             process.kill()
         psutil.wait_procs(family, timeout=PATIENCE)
 
+    @contextmanager
+    def frozen(self, processes: list[psutil.Process]) -> Iterator[None]:
+        """They stand still during the block: to others, a machine whose network is cut."""
+        for process in processes:
+            process.suspend()
+        try:
+            yield
+        finally:
+            for process in processes:
+                with suppress(psutil.Error):  # it was killed meanwhile
+                    process.resume()
+
+    def family(self, participant: str) -> list[psutil.Process]:
+        """All of its processes."""
+        root = psutil.Process(self._sites[participant].process.pid)
+        return [root, *root.children(recursive=True)]
+
     def processes(self, participant: str, *words: str) -> list[psutil.Process]:
         """Its processes with these words on their command lines."""
         found = []
-        for process in psutil.Process(self._sites[participant].process.pid).children(recursive=True):
+        for process in self.family(participant):
             with suppress(psutil.Error):  # it has just ended
                 found += [process] if all(word in process.cmdline() for word in words) else []
         return found
@@ -69,6 +90,10 @@ class Deployment:
     def engines(self, participant: str) -> list[psutil.Process]:
         """Its engine processes."""
         return self.processes(participant, "-m", "engine")
+
+    def jobs(self, participant: str) -> list[psutil.Process]:
+        """NVFlare's processes for the runs that a hospital takes part in."""
+        return self.processes(participant, "nvflare.private.fed.app.client.worker_process")
 
     def connected(self) -> list[str]:
         """Hospitals that the server hears of."""
@@ -113,6 +138,17 @@ def deployment(federation_home: Path, runtime: ModuleType) -> Iterator[Deploymen
         yield running
     finally:
         running.stop_all()
+
+
+def city_config(model: Path, **settings: Any) -> RunConfig:
+    """A run on the federation under test."""
+    return tiny_config(model, federation__name="city", **settings)
+
+
+def digests(run: str) -> list[str]:
+    """Of the global adapter after each round."""
+    rounds = sorted((locations.run_folder(run) / "rounds").glob("*/global.safetensors"))
+    return [hashlib.sha256(path.read_bytes()).hexdigest() for path in rounds]
 
 
 def eventually(holds: Callable[[], bool]) -> None:

@@ -25,6 +25,7 @@ from msgspec import Struct
 from engine import locations
 from engine.data.partition import PREFIX, SUFFIX
 from engine.errors import DataError, FederationError
+from engine.federated.flare.job import CONTROLLER, COORDINATOR_RELAY, EXECUTOR, HOSPITAL_RELAY
 from engine.federated.flare.policy import FILE as POLICY
 from engine.federated.flare.policy import TEMPLATE
 from engine.files import write_atomically
@@ -34,8 +35,8 @@ HOSPITAL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
 """NVFlare takes no dot in a name."""
 HEARTBEAT_SECONDS = 20
 SCHEDULE_SECONDS = 1.0
-ALLOWED_AT_SERVER = ("nvflare.collab.runtime.controller.CollabController", "engine.federated.flare.runtime.CoordinatorRelay")
-ALLOWED_AT_HOSPITAL = ("nvflare.collab.runtime.executor.CollabExecutor", "engine.federated.flare.runtime.HospitalRelay")
+ALLOWED_AT_SERVER = (CONTROLLER, COORDINATOR_RELAY)
+ALLOWED_AT_HOSPITAL = (EXECUTOR, HOSPITAL_RELAY)
 OPERATOR_RIGHTS = {
     "submit_job": "any",
     "clone_job": "none",

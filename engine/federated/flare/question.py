@@ -75,9 +75,9 @@ def in_thread(
         return future.result()
 
 
-def same(payloads: Mapping[str, bytes], names: set[str]) -> list[tuple[bytes, tuple[str, ...]]]:
+def same(payloads: Mapping[str, bytes]) -> list[tuple[bytes, tuple[str, ...]]]:
     """Payloads with the hospitals that get the same one."""
     groups: dict[int, list[str]] = {}
-    for name in sorted(names):
+    for name in sorted(payloads):
         groups.setdefault(id(payloads[name]), []).append(name)
     return [(payloads[same[0]], tuple(same)) for same in groups.values()]

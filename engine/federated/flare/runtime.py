@@ -8,7 +8,6 @@ Both see messages as bytes (see `wire`): nothing is unpickled anywhere.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import threading
@@ -28,25 +27,26 @@ from nvflare.lighter.impl.static_file import StaticFileBuilder
 from nvflare.lighter.impl.workspace import WorkspaceBuilder
 from nvflare.lighter.provisioner import Provisioner
 
-from engine.federated.flare.channel import BEAT_SECONDS, SILENCE_SECONDS, Answer, Call, Halt, Line, News, Sites, knock
+from engine.errors import FederationError
+from engine.federated.flare.channel import BEAT_SECONDS, Answer, Call, Halt, Line, News, Sites, knock
 from engine.federated.flare.child import Child, Fallen
 from engine.protocol import Stamped, encode_event
 
-HERE = "engine.federated.flare.runtime"
-CONTROLLER = "nvflare.collab.runtime.controller.CollabController"
-EXECUTOR = "nvflare.collab.runtime.executor.CollabExecutor"
 KIT, DATA = "FEDMED_KIT", "FEDMED_HOSPITAL_DATA"
 """Environment of a hospital's processes: its kit's folder, its partition."""
 OPERATOR = "operator"
-SYNC_SECONDS = 60
 TICK = 0.5
 HEARTBEAT_SECONDS = 3.0
 """How often a connected site is heard of while nothing runs."""
+ABSENT_SECONDS = 10.0
+"""Without one, a site is not connected: less than the silence after which it is given up, so that no run begins with it again."""
 REASONS = {
     "gone": "its engine ended with code {code}",
     "late": "it was told to stop",
     "raised": "an unexpected error ended its work",
 }
+OVER = {"over": True}
+"""In place of an answer: the job ended while the hospital worked."""
 VALID_DAYS = 720
 
 
@@ -133,44 +133,17 @@ def look(kit: Path, federation: str) -> tuple[list[str], list[str]]:
     with session(kit, federation) as opened:
         info = opened.get_system_info()
         jobs = {str(job.job_id): str(job.app_name) for job in info.job_info}
-        alive = time.time() - SILENCE_SECONDS
+        alive = time.time() - ABSENT_SECONDS
         return sorted(one.name for one in info.client_info if (one.last_connect_time or 0) > alive), sorted(jobs.values())
 
 
 def submit(kit: Path, federation: str, job: Path) -> str:
-    """Hand a job in; returns its id."""
-    with session(kit, federation) as opened:
-        return str(opened.submit_job(str(job)))
-
-
-def write_job(folder: Path, run: str, hospitals: Sequence[str], door: Path) -> Path:
-    """A job as NVFlare takes it: two configurations that name classes of this file, and no code."""
-    app = folder / run / "app" / "config"
-    app.mkdir(parents=True)
-    common = {"format_version": 2, "task_data_filters": [], "task_result_filters": []}
-    controller = {
-        "server_obj_id": "_server",
-        "collab_obj_ids": [],
-        "props": {"door": str(door)},
-        "sync_task_timeout": SYNC_SECONDS,
-    }
-    executor = {"path": EXECUTOR, "args": {"client_obj_id": "_client", "collab_obj_ids": []}}
-    server = {
-        "workflows": [{"id": "controller", "path": CONTROLLER, "args": controller}],
-        "components": [{"id": "_server", "path": f"{HERE}.CoordinatorRelay", "args": {}}],
-    }
-    client = {
-        "executors": [{"tasks": ["*"], "executor": executor}],
-        "components": [{"id": "_client", "path": f"{HERE}.HospitalRelay", "args": {}}],
-    }
-    meta = {"name": run, "resource_spec": {}, "min_clients": len(hospitals), "deploy_map": {"app": ["server", *hospitals]}}
-    for path, content in (
-        (app / "config_fed_server.json", common | server),
-        (app / "config_fed_client.json", common | client),
-        (folder / run / "meta.json", meta),
-    ):
-        path.write_text(json.dumps(content), encoding="utf-8")
-    return folder / run
+    """Hand a job in; returns its id. Raises FederationError when the server is gone or takes none."""
+    try:
+        with session(kit, federation) as opened:
+            return str(opened.submit_job(str(job)))
+    except Exception as error:  # NVFlare has no common one
+        raise FederationError(f"the server takes no run ({type(error).__name__}).", where=federation) from error
 
 
 # --- the job's two ends --------------------------------------------------------------------------------------------------------
@@ -212,12 +185,19 @@ class CoordinatorRelay:
 
     @staticmethod
     def _carry(context: Any, line: Line, call: Call, site: str) -> None:
-        """One call to one site, in a thread of its own, so that each is told the moment it comes."""
+        """One call to one site, in a thread of its own, so that each is told the moment it comes.
+
+        A job that breaks ends every call early. That is no answer: the coordinator learns it from the end of the line.
+        """
         set_call_context(context)
         results = collab.get_clients([site])(timeout=call.seconds).call(method=call.method, payload=call.payload)
         answer = Answer(number=call.number, site=site, fault="gone", reason="its connection broke")
         for _, result in results:
+            if result == OVER:
+                return
             answer = _answer(call.number, site, result)
+        if context.abort_signal.triggered:
+            return
         if any(isinstance(failure.cause, TimeoutError) for failure in results.failures.values()):
             answer = Answer(number=call.number, site=site, fault="late", reason=f"it gave no answer in {call.seconds:g} s")
         with suppress(OSError):
@@ -257,6 +237,7 @@ class HospitalRelay:
 
     def __init__(self) -> None:
         self._child: Child | None = None
+        self._over = False
 
     @collab.init  # type: ignore[untyped-decorator]
     def start(self) -> None:
@@ -277,7 +258,7 @@ class HospitalRelay:
             with _beating(lambda: coordinator.news(payload=b"")):
                 return {"payload": self._child.call(method, payload, tell), "seconds": time.monotonic() - started}
         except Fallen as fallen:
-            return {"fault": fallen.kind, "code": fallen.code}
+            return OVER if self._over else {"fault": fallen.kind, "code": fallen.code}
 
     @collab.publish  # type: ignore[untyped-decorator]
     def halt(self) -> None:
@@ -288,5 +269,6 @@ class HospitalRelay:
     @collab.final  # type: ignore[untyped-decorator]
     def end(self) -> None:
         """The job is over."""
+        self._over = True
         if self._child is not None:
             self._child.close()

@@ -1,7 +1,7 @@
 """The coordinator's transport over NVFlare: one job a run, one call a question, answers as they come.
 
-A job that breaks (a site's job process died, the server was restarted) loses the answers that were still out; the next question
-submits a new job with whoever is connected. A hospital that came back is taken in again at the start of a round.
+When a job breaks (a site's job process died, the server was restarted), a new one is submitted with whoever is connected, and
+those who had not answered are asked again, once. A hospital that came back is taken in again at the start of a round.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import itertools
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Collection, Generator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,6 +19,7 @@ import msgspec
 from engine.errors import FederationError
 from engine.federated.flare import answers, wire
 from engine.federated.flare.channel import Answer, Call, Door, Halt, Line, News, Sites
+from engine.federated.flare.job import write_job
 from engine.federated.flare.kits import Federation, nvflare
 from engine.federated.flare.question import BEAT, PATIENCE_SECONDS, Question, in_thread, same
 from engine.federated.flare.worker import differences
@@ -30,8 +31,10 @@ from engine.protocol import AnyEvent, HospitalInfo, Progress
 JOIN_SECONDS = 1800.0
 """For a hospital to read its data and load its model."""
 NO_LIMIT_SECONDS = 7 * 24 * 3600.0
+LOG = "See the server's log."
+BEGIN = "All need the same base model and program version. `fedmed-tui hospital start KIT --data FOLDER` connects a hospital."
 Opening = Generator[AnyEvent | None, None, None]
-Answers = Generator[Answer | News | None, None, None]
+Answers = Generator[Answer | News | None, None, set[str]]
 
 
 class FlareTransport:
@@ -53,7 +56,8 @@ class FlareTransport:
         self._numbers = itertools.count(1)
         self._line: Line | None = None
         self._sites: tuple[str, ...] = ()
-        self._refused: dict[str, str] = {}
+        self._out: dict[str, Lost] = {}
+        """Hospitals of this job that are not asked: they could not join, or have another model."""
         self._carrying = 0.0
         self._there: defaultdict[str, dict[str, str]] = defaultdict(dict)
         """Digests of the adapters that a hospital has: the one it was given last, and the one it sent last."""
@@ -63,12 +67,8 @@ class FlareTransport:
         yield from self._submit(job)
         missing = [name for name in self._names if name not in self._infos]
         if missing:
-            why = "; ".join(f"{name}: {self._refused.get(name, 'it is not connected')}" for name in missing)
-            raise FederationError(
-                f"not every hospital can begin: {why}.",
-                where=self._federation.name,
-                hint="`fedmed-tui hospital start KIT --data FOLDER`, on its machine, connects one.",
-            )
+            why = "; ".join(f"{name}: {self._absent(name).reason}" for name in missing)
+            raise FederationError(f"not every hospital can begin: {why}.", where=self._federation.name, hint=BEGIN)
 
     def close(self) -> None:
         """Everybody stops; the job ends."""
@@ -90,16 +90,17 @@ class FlareTransport:
         return tuple(self._infos[name] for name in self._names)
 
     def train(self, assignment: Assignment) -> Training:
-        """All hospitals at once."""
+        """All hospitals that are asked, at once."""
         yield from self._take_in()
         start = digest_of(assignment.start)
         header = wire.Train(start=start, round=assignment.round, trains=assignment.trains, held=assignment.held)
         made: dict[object, bytes] = {}
-        payloads = {}
-        for name in filter(assignment.asks, self._names):
+
+        def message(name: str) -> bytes:
             own = {"correction": assignment.corrections[name]} if name in assignment.corrections else {}
-            payloads[name] = self._packed(name, header, start, {"start": assignment.start}, own, made)
-        for item in self._ask("train", payloads):
+            return self._packed(name, header, start, {"start": assignment.start}, own, made)
+
+        for item in self._ask("train", message, [name for name in self._names if assignment.asks(name)]):
             if isinstance(item, News):
                 yield answers.progress(item, assignment.round)
             elif item is None:
@@ -116,11 +117,12 @@ class FlareTransport:
         """All named hospitals at once."""
         digests = {id(adapter): digest_of(adapter) for adapter in adapters.values()}
         made: dict[object, bytes] = {}
-        payloads = {}
-        for name, adapter in adapters.items():
-            digest = digests[id(adapter)]
-            payloads[name] = self._packed(name, wire.Evaluate(adapter=digest), digest, {"adapter": adapter}, {}, made)
-        for item in self._ask("evaluate", payloads):
+
+        def message(name: str) -> bytes:
+            digest = digests[id(adapters[name])]
+            return self._packed(name, wire.Evaluate(adapter=digest), digest, {"adapter": adapters[name]}, {}, made)
+
+        for item in self._ask("evaluate", message, adapters):
             if isinstance(item, Answer):
                 evaluation = answers.evaluation(item)
                 if isinstance(evaluation, Lost):
@@ -146,7 +148,7 @@ class FlareTransport:
             )
             for voter, tokens in assessment.tokens.items()
         }
-        for item in self._ask("assess", payloads):
+        for item in self._ask("assess", payloads.__getitem__, payloads):
             if not isinstance(item, News):
                 yield None if item is None else answers.verdict(item)
 
@@ -164,17 +166,26 @@ class FlareTransport:
 
     # --- calls -----------------------------------------------------------------------------------------------------------------
 
-    def _ask(self, method: str, payloads: Mapping[str, bytes], seconds: float = 0.0) -> Answers:
-        """An `Answer` for each named hospital, in the order of arrival."""
-        seconds = seconds or self._seconds
-        waiting = {name for name in payloads if name in self._sites and name not in self._refused}
-        for name in sorted(set(payloads) - waiting):
-            fault = "refused" if name in self._refused else "gone"
-            yield Answer(number=0, site=name, fault=fault, reason=self._refused.get(name, "it is not connected"))
+    def _ask(self, method: str, message: Callable[[str], bytes], names: Collection[str]) -> Answers:
+        """An `Answer` for each named hospital, in the order of arrival; `message` says what to ask it."""
+        left = yield from self._put(method, message, names, self._seconds)
+        if left and (yield from self._again()):
+            left = yield from self._put(method, message, left, self._seconds)
+        for name in sorted(left):
+            yield Answer(number=0, site=name, fault="gone", reason="the connection to the federation broke")
+        return set()
+
+    def _put(self, method: str, message: Callable[[str], bytes], names: Collection[str], seconds: float) -> Answers:
+        """One question, within the job as it is. Returns those whose answer was lost because the job broke."""
+        waiting = {name for name in names if name in self._sites and name not in self._out}
+        for name in sorted(set(names) - waiting):
+            absent = self._absent(name)
+            yield Answer(number=0, site=name, fault=absent.kind, reason=absent.reason)
+        payloads = {name: message(name) for name in sorted(waiting)}
         question = Question(next(self._numbers), waiting)
         try:
-            for payload, names in same(payloads, waiting):
-                call = Call(number=question.number, method=method, sites=names, payload=payload, seconds=seconds)
+            for payload, sites in same(payloads):
+                call = Call(number=question.number, method=method, sites=sites, payload=payload, seconds=seconds)
                 self._require().send(call)
             while question.waiting:
                 yield question.heard(self._require().receive(BEAT))
@@ -183,9 +194,12 @@ class FlareTransport:
                     yield Answer(number=question.number, site=name, fault="gone", reason="nothing is heard from it")
         except (EOFError, OSError):
             self._drop()
-            for name in sorted(question.waiting):
-                yield Answer(number=question.number, site=name, fault="gone", reason="the connection to the federation broke")
         self._carrying += question.carrying
+        return question.waiting
+
+    def _absent(self, name: str) -> Lost:
+        """Why a hospital is not asked."""
+        return self._out.get(name) or Lost(name, "gone", "it is not connected")
 
     def _require(self) -> Line:
         if self._line is None:
@@ -204,8 +218,15 @@ class FlareTransport:
         away = set(self._names) - set(self._sites)
         if away and (self._line is None or away & set((yield from in_thread(self._connected)))):
             self.close()
-            with suppress(FederationError):  # then everybody is lost in this round, and the quorum decides
-                yield from self._submit("")
+            yield from self._again()
+
+    def _again(self) -> Generator[None, None, bool]:
+        """A new job in place of the last one. False: there is none; everybody is lost for now, and the quorum decides."""
+        with suppress(FederationError):
+            for _ in self._submit(""):
+                yield None
+            return True
+        return False
 
     def _connected(self) -> list[str]:
         runtime = nvflare()
@@ -228,42 +249,45 @@ class FlareTransport:
             raise FederationError(
                 "no hospital is connected.", where=self._federation.name, hint="`fedmed-tui federation status` says who is."
             )
+        config = self._invitation.config.federation
+        least = len(present) if job else min(len(present), config.needed(len(self._names)))
         with Door() as door, tempfile.TemporaryDirectory() as work:
-            folder = runtime.write_job(Path(work), self._invitation.run, present, door.folder)
+            folder = write_job(Path(work), self._invitation.run, present, least, door.folder)
             yield from in_thread(lambda: runtime.submit(self._federation.kit("operator"), self._federation.name, folder))
             if job:
                 yield Progress(job=job, what="starting the job at every hospital", done=0, total=0)
             self._line = yield from in_thread(door.wait, PATIENCE_SECONDS, door.close)
         self._sites = yield from self._listed()
         yield from self._join(job)
+        if self._line is None:
+            raise FederationError("the job broke while hospitals joined.", where=self._federation.name, hint=LOG)
 
     def _listed(self) -> Generator[None, None, tuple[str, ...]]:
         until = time.monotonic() + PATIENCE_SECONDS
-        while time.monotonic() < until:
-            message = self._require().receive(BEAT)
-            if isinstance(message, Sites):
-                return message.names
-            yield None
-        raise FederationError("the job did not come up.", where=self._federation.name, hint="See the server's log.")
+        with suppress(EOFError, OSError):
+            while time.monotonic() < until:
+                message = self._require().receive(BEAT)
+                if isinstance(message, Sites):
+                    return message.names
+                yield None
+        self._drop()
+        raise FederationError("the job did not come up.", where=self._federation.name, hint=LOG)
 
     def _join(self, job: str) -> Opening:
-        """Everybody reads its data and loads its model, and has the same. Raises FederationError naming who has not, and what."""
-        self._refused.clear()
+        """Everybody reads its data and loads its model. Those who cannot, or have not the same, are out, with the reason."""
+        self._out.clear()
         self._there.clear()
-        payload, odd = wire.pack(self._invitation), []
-        for item in self._ask("join", dict.fromkeys(self._sites, payload), JOIN_SECONDS):
+        payload = wire.pack(self._invitation)
+        for item in self._put("join", lambda name: payload, self._sites, JOIN_SECONDS):
             if not isinstance(item, Answer):
                 yield None
                 continue
             header = answers.header(item)
             if not isinstance(header, wire.Joined):
-                self._refused[item.site] = answers.lost(item, header).reason
-                continue
-            odd += [f"hospital {item.site} has {difference}" for difference in differences(header, self._invitation)]
-            self._infos[item.site] = msgspec.structs.replace(header.info, name=item.site)
-            if job:
-                yield Progress(job=job, what=f"{item.site} has joined", done=0, total=0)
-        if odd:
-            raise FederationError(
-                f"{'; '.join(sorted(odd))}.", where=self._federation.name, hint="All must use the same base model and version."
-            )
+                self._out[item.site] = answers.lost(item, header)
+            elif odd := differences(header, self._invitation):
+                self._out[item.site] = Lost(item.site, "refused", f"it has {', '.join(odd)}")
+            else:
+                self._infos[item.site] = msgspec.structs.replace(header.info, name=item.site)
+                if job:
+                    yield Progress(job=job, what=f"{item.site} has joined", done=0, total=0)
