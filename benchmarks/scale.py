@@ -4,8 +4,9 @@
 
 The real coordinator, checks, ledger, aggregation and run folder; hospitals are simulated: each returns the round's adapter with
 seeded noise, and a loss. Each row is a process of its own, so that its memory is its own. Printed: seconds per round without the
-making of updates, and the largest resident memory less what the process had before round 1. A round's updates lie on disk, beside
-the hospitals' adapters of the round before: 1,000 adapters of 13 MiB need 26 GiB, in `TMPDIR`; all of it is deleted afterwards.
+making of updates, by the clock and of processor time, and the largest resident memory less what the process had before round 1.
+A round's updates lie on disk, beside the hospitals' adapters of the round before: 1,000 adapters of 13 MiB need 26 GiB, in
+`TMPDIR`. All of it is deleted afterwards.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ def main() -> None:
         rules = dict(one.split("=", 1) for one in asked.set)
         _row(asked.row[0], int(asked.row[1]), float(asked.row[2]), asked.rounds, rules)
         return
-    print("| adapter | hospitals | of them train | s a round | ms a training hospital | memory of the rounds, MiB |")
-    print("|---|---:|---:|---:|---:|---:|", flush=True)
+    print("| adapter | hospitals | of them train | s a round | of it processor | ms for each of these | memory, MiB |")
+    print("|---|---:|---:|---:|---:|---:|---:|", flush=True)
     more = [word for one in asked.set for word in ("--set", one)]
     for model in asked.models.split(","):
         for part in asked.participation.split(","):
@@ -51,11 +52,9 @@ def _row(model: str, count: int, part: float, rounds: int, rules: dict[str, str]
 
     asked = FederationSettings(participation=part).asked(count)
     found = run_rounds(model, count, rounds, {"federation.participation": part, **rules})
-    print(
-        f"| {model}, {found.adapter_bytes / MIB:.1f} MiB | {count:,} | {asked:,} | {found.seconds:.2f} "
-        f"| {1000 * found.seconds / asked:.0f} | {(found.peak_bytes - found.before_bytes) / MIB:,.0f} |",
-        flush=True,
-    )
+    each, memory = 1000 * found.cpu_seconds / asked, (found.peak_bytes - found.before_bytes) / MIB
+    figures = f"{found.seconds:.2f} | {found.cpu_seconds:.2f} | {each:.0f} | {memory:,.0f}"
+    print(f"| {model}, {found.adapter_bytes / MIB:.1f} MiB | {count:,} | {asked:,} | {figures} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ class Simulated:
     def __init__(self, count: int) -> None:
         names = (f"H{number:04d}" for number in range(count))
         self._infos = tuple(HospitalInfo(name=name, train=PAIRS, validation=10, test=10) for name in names)
-        self.seconds = 0.0
+        self.seconds = self.cpu_seconds = 0.0
         """In making updates: no work of the coordinator's."""
 
     def hospitals(self) -> tuple[HospitalInfo, ...]:
@@ -52,9 +52,10 @@ class Simulated:
         for number, info in enumerate(self._infos):
             if not assignment.asks(info.name):
                 continue
-            begun = time.monotonic()
+            begun, cpu_begun = time.monotonic(), time.process_time()
             adapter = _noisy(assignment.start, assignment.round * 10_000 + number)
             self.seconds += time.monotonic() - begun
+            self.cpu_seconds += time.process_time() - cpu_begun
             yield Update(
                 hospital=info.name,
                 adapter=adapter,
@@ -84,6 +85,8 @@ class Measured:
     adapter_bytes: int
     seconds: float
     """Per round, without what making the updates took."""
+    cpu_seconds: float
+    """The same in processor time: what others do on the machine changes it little."""
     before_bytes: int
     """Resident before round 1."""
     peak_bytes: int
@@ -99,13 +102,19 @@ def run_rounds(model: str, count: int, rounds: int, rules: Mapping[str, Any]) ->
     names = tuple(info.name for info in transport.hospitals())
     manifest = Manifest(run="scale", config=config, hospitals=names, created=time.time(), rounds=rounds)
     position = Position(adapter=bank.initial(config.seed))
-    before = _begin_peak()
+    before, begun = _begin_peak(), time.process_time()
     with RunFolder("scale") as folder:
         folder.write_manifest(manifest)
         aggregator = Aggregator(config, transport)
         coordinator = Coordinator(transport, bank, folder, manifest, position, aggregator, transport.ledger.close)
         took = sum(event.seconds for event in coordinator.rounds() if isinstance(event, RoundFinished))
-    return Measured(size_of(position.adapter), (took - simulated.seconds) / rounds, before, _memory("VmHWM"))
+    return Measured(
+        adapter_bytes=size_of(position.adapter),
+        seconds=(took - simulated.seconds) / rounds,
+        cpu_seconds=(time.process_time() - begun - simulated.cpu_seconds) / rounds,
+        before_bytes=before,
+        peak_bytes=_memory("VmHWM"),
+    )
 
 
 def _weightless(model: str) -> BaseModel:
