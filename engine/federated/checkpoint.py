@@ -7,6 +7,7 @@
       rounds/001/state.json              its checksum, the settings' hash, seconds spent, the aggregator's memory
       rounds/001/carried.safetensors     tensors that the next round needs besides, if any (server optimizer, scaffold)
       global/  hospital_A/final/ …       PEFT folders of the newest round
+      .updates.partial/                  updates of the round in progress (`engine.federated.spool`)
 
 A round counts as done once `rounds/NNN` exists: it is prepared under another name and renamed as a whole.
 """

@@ -53,6 +53,7 @@ def test_those_who_rest_are_evaluated_and_not_lost(home: Path, bank: AdapterBank
         assert [event.hospital for event in here if isinstance(event, Evaluated) and event.stage == "global"] == list("ABC")
 
 
+@pytest.mark.slow
 def test_a_run_that_goes_on_draws_the_same(home: Path, bank: AdapterBank) -> None:  # noqa: F811
     config = settings(federation__participation=0.5)
     hospitals = in_process(bank, config)

@@ -88,9 +88,9 @@ def test_the_coordinator_holds_one_update_at_a_time(home: Path, bank: AdapterBan
 
 @pytest.fixture
 def job(home: Path, tiny_model: Path) -> Iterator[tuple[Engine, Any]]:
-    """A run of two rounds."""
-    config = load_config(overrides=SMALL | {"model.source": str(tiny_model), "model.quantization": "none"})
-    engine = Engine(attached=False)
+    """A run of two short rounds, and the engine that it is in."""
+    short = {"training.rounds": 2, "training.local_steps": 1, "model.source": str(tiny_model), "model.quantization": "none"}
+    config, engine = load_config(overrides=SMALL | short), Engine(attached=False)
     job = start_run(engine, StartRun(job="1", run="r", config=config))
     yield engine, job
     job.close()
