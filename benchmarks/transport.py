@@ -56,7 +56,7 @@ def measured(mib: float, rounds: int, work: Path) -> list[Row]:
         overrides={
             "federation.name": NAME,
             **model,
-            "training.rounds": rounds,
+            "training.rounds": rounds + 1,  # in the last one the learning rate is 0: nothing new would travel
             "training.local_steps": 1,
             "training.batch_size": 1,
             "training.max_tokens": 64,
@@ -69,13 +69,13 @@ def measured(mib: float, rounds: int, work: Path) -> list[Row]:
     run_job(StartRun(job="measure", run=f"carry-{mib:g}", config=config), lambda stamped: events.append(stamped.event))
     training = {
         number: max(one.seconds for one in events if isinstance(one, UpdateReceived) and one.round == number)
-        for number in range(1, rounds + 1)
+        for number in range(1, rounds + 2)
     }
     carrying = {one.round: one.carrying for one in events if isinstance(one, TrafficCounted)}
     return [
         Row(mib, one.round, one.seconds, training[one.round], carrying[one.round])
         for one in events
-        if isinstance(one, RoundFinished)
+        if isinstance(one, RoundFinished) and one.round <= rounds
     ]
 
 

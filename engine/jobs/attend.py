@@ -19,6 +19,7 @@ from engine.federated.hospital import Hospital
 from engine.files import write_atomically
 from engine.jobs.context import Engine
 from engine.jobs.model import ensure_bank
+from engine.model.adapters import digest_of
 from engine.protocol import AnyEvent, Attend
 from engine.scheduler import Cancelled, Job
 
@@ -65,6 +66,7 @@ def _join(engine: Engine, command: Attend, asked: wire.Join) -> Joining:
     hospital = Hospital(command.hospital, partition_folder(Path(command.data), command.hospital), config)
     bank = yield from ensure_bank(engine, command.job, config.model, config.lora)
     hospital.attach(bank)
+    start = bank.initial(config.seed)
     assert engine.loaded is not None
     joined = wire.Joined(
         info=hospital.info,
@@ -73,6 +75,7 @@ def _join(engine: Engine, command: Attend, asked: wire.Join) -> Joining:
         tokenizer=tokenizer_digest(bank),
         wire=wire.WIRE_VERSION,
         shown=policy.show_adapter,
+        start=digest_of(start),
     )
     policy.check_join(joined, asked, hospital.steps_per_round)
-    return Attending(asked, hospital, bank, policy, joined)
+    return Attending(asked, hospital, bank, policy, joined, {"given": (joined.start, start)})

@@ -58,3 +58,35 @@ def test_a_hospital_cannot_act_as_the_operator(deployment: Deployment, runtime: 
 
 def connection(deployment: Deployment) -> socket.socket:
     return socket.create_connection(("127.0.0.1", deployment.federation.port), timeout=SECONDS)
+
+
+def test_a_hospital_of_another_federation_cannot_connect(deployment: Deployment, tmp_path: Path, runtime: ModuleType) -> None:
+    made = runtime.provision("afar", "localhost", deployment.federation.port, ("A",), tmp_path)
+    startup = made["A"] / "startup"
+    context = ssl.create_default_context(cafile=str(deployment.federation.kit("A") / "startup" / "rootCA.pem"))
+    context.check_hostname = False
+    context.load_cert_chain(startup / "client.crt", startup / "client.key")
+
+    assert not greeted(deployment, context)
+
+
+def test_a_hospital_of_this_federation_can(deployment: Deployment) -> None:
+    startup = deployment.federation.kit("A") / "startup"
+    context = ssl.create_default_context(cafile=str(startup / "rootCA.pem"))
+    context.check_hostname = False
+    context.load_cert_chain(startup / "client.crt", startup / "client.key")
+
+    assert greeted(deployment, context, seconds=0.5)
+
+
+def greeted(deployment: Deployment, context: ssl.SSLContext, seconds: float = SECONDS) -> bool:
+    """Whether the server still listens after it has seen the certificate: it waits for a word, or closes at once."""
+    with connection(deployment) as plain:
+        try:
+            with context.wrap_socket(plain) as secure:
+                secure.settimeout(seconds)
+                return bool(secure.recv(1))
+        except TimeoutError:
+            return True
+        except OSError:
+            return False

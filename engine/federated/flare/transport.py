@@ -288,6 +288,7 @@ class FlareTransport:
             elif odd := differences(header, self._invitation):
                 self._out[item.site] = Lost(item.site, "refused", f"it has {', '.join(odd)}")
             else:
+                self._there[item.site]["given"] = header.start
                 self._infos[item.site] = msgspec.structs.replace(header.info, name=item.site)
                 if job:
                     yield Progress(job=job, what=f"{item.site} has joined", done=0, total=0)

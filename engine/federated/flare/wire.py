@@ -57,6 +57,8 @@ class Joined(Struct, frozen=True, tag=True):
     wire: int
     shown: bool
     """Its adapter may be shown to other hospitals."""
+    start: str = ""
+    """Digest of the adapter with which a run of this seed begins: made by the hospital itself, it need not travel."""
 
 
 class Train(Struct, frozen=True, tag=True):

@@ -32,7 +32,7 @@ class Attending:
     policy: Policy
     joined: wire.Joined
     kept: dict[str, tuple[str, Adapter]] = field(default_factory=dict)
-    """The adapter it was given last and the one it sent last, by digest: they are asked for again within minutes."""
+    """The adapter it was given last (at first the one that it made itself) and the one it sent last, with their digests."""
 
     def answer(self, data: bytes) -> Answering:
         """Do what a message asks. Yields progress that the policy allows. Raises PolicyError, ProtocolError, or what broke."""
