@@ -46,6 +46,8 @@ from engine.version import __version__
 IDLE_SECONDS = 1.0
 ORPHAN_SECONDS = 5.0
 """How long a job may take to notice that the screen is gone before the process ends itself."""
+KERNELS = "64"
+"""Compiled matrix products that oneDNN keeps. Every new batch length needs some twenty, and its own 1,024 take hundreds of MiB."""
 
 
 class Process:
@@ -165,6 +167,7 @@ def main() -> None:
     events = _private_stdout()
     faulthandler.enable()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C reaches the whole group; the front end decides what it means
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", KERNELS)  # read when the tensor libraries are loaded
     _step_back()
     Process(events).run()
     os._exit(0)  # without waiting for library threads and their clean-up
