@@ -47,7 +47,7 @@ IDLE_SECONDS = 1.0
 ORPHAN_SECONDS = 5.0
 """How long a job may take to notice that the screen is gone before the process ends itself."""
 KERNELS = "64"
-"""Compiled matrix products that oneDNN keeps. Every new batch length needs some twenty, and its own 1,024 take hundreds of MiB."""
+"""Compiled matrix products that oneDNN keeps. A new batch length needs some twenty; its own 1,024 would take hundreds of MiB."""
 
 
 class Process:
