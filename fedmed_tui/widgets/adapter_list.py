@@ -98,6 +98,8 @@ class AdapterList(OptionList):
         self._shown: list[Choice] = []
         self._marked: list[str] = []
         self._drawn: tuple[object, ...] = ()
+        self._offered = ""
+        """The run whose shared adapter was put forward."""
 
     def on_resize(self) -> None:
         """Another width, other line breaks."""
@@ -140,6 +142,7 @@ class AdapterList(OptionList):
             self.clear_options()
             self.add_options([Option(prompt) for prompt in prompts])
             self._highlight(before[0])
+        self._offer_global()
         self.border_subtitle = "space compare" if len(now) > 1 and width >= 18 else ""
 
     def choose(self, adapter: str) -> None:
@@ -165,6 +168,14 @@ class AdapterList(OptionList):
         else:
             self.notify(f"At most {MOST_COMPARED} answer side by side.", severity="warning")
         self._tell()
+
+    def _offer_global(self) -> None:
+        """A run with a shared adapter: it is what one wants to ask, unless somebody has begun to talk to the base model."""
+        run = self.workspace.run
+        if run.completed and run.run != self._offered:
+            self._offered = run.run
+            if self.adapters == (BASE,) and not self.has_focus and not self.workspace.conversation((BASE,)).exchanges:
+                self._highlight(GLOBAL)
 
     def _highlight(self, adapter: str) -> None:
         names = [one.adapter for one in self._shown]

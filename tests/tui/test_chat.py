@@ -6,7 +6,9 @@ import pytest
 import script
 from conftest import SIZES, redraw, tell, text_of, until
 
+from engine.protocol import RoundFinished
 from fedmed_tui.app import FedMedApp
+from fedmed_tui.conversation import Exchange
 from fedmed_tui.disclaimer import DISCLAIMER
 from fedmed_tui.widgets.adapter_list import AdapterList
 from fedmed_tui.widgets.composer import Composer
@@ -78,6 +80,7 @@ async def test_every_model_has_its_own_transcript(fake_app: FedMedApp) -> None:
         await pilot.press("s")
         await until(pilot, lambda: fake_app.run_state.finished)
         await pilot.press("5")
+        fake_app.screen.query_one(AdapterList).choose("base")
         await pilot.press(*"first", "enter")
         await until(pilot, lambda: "tokens/s" in text_of(pilot))
 
@@ -91,6 +94,29 @@ async def test_every_model_has_its_own_transcript(fake_app: FedMedApp) -> None:
         await redraw(pilot)
         await until(pilot, lambda: "› first" in text_of(pilot) and "(base)" in text_of(pilot))
         assert "› second" not in text_of(pilot)
+
+
+async def test_the_shared_adapter_is_offered_once_there_is_one(app: FedMedApp) -> None:
+    async with app.run_test(size=(120, 36)) as pilot:
+        await pilot.press("5")
+        before = app.screen.query_one(AdapterList).adapters
+        await tell(pilot, script.session_events())
+        await redraw(pilot)
+
+        assert (before, app.screen.query_one(AdapterList).adapters) == (("base",), ("global",))
+
+
+async def test_whoever_talks_to_the_base_model_stays_there_when_the_shared_adapter_comes(app: FedMedApp) -> None:
+    async with app.run_test(size=(120, 36)) as pilot:
+        events = script.session_events()
+        begun = next(at for at, stamped in enumerate(events) if isinstance(stamped.event, RoundFinished))
+        await tell(pilot, events[:begun])
+        await pilot.press("5")
+        app.workspace.conversation(("base",)).exchanges.append(Exchange("chat-1", "What helps?", ("base",)))
+        await tell(pilot, events[begun:])
+        await redraw(pilot)
+
+        assert app.screen.query_one(AdapterList).adapters == ("base",)
 
 
 async def test_the_list_shows_loss_weight_and_the_best_hospital(app: FedMedApp) -> None:
@@ -113,7 +139,7 @@ async def test_tab_goes_to_the_models_and_enter_back_to_the_question(app: FedMed
 
         await pilot.press("tab")
         assert isinstance(app.focused, AdapterList)
-        await pilot.press("down", "down", "enter")
+        await pilot.press("down", "enter")
 
         assert isinstance(app.focused, Composer)
         assert app.screen.query_one(AdapterList).adapters == ("A",)

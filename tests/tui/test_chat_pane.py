@@ -73,12 +73,12 @@ async def test_answers_stand_below_each_other_on_a_narrow_screen(fake_app: FedMe
 async def test_the_space_key_marks_whom_to_compare_and_every_comparison_has_its_transcript(fake_app: FedMedApp) -> None:
     async with fake_app.run_test(size=(120, 36)) as pilot:
         await after_training(pilot)
-        await pilot.press("shift+tab", "space", "down", "down", "space")
+        await pilot.press("shift+tab", "space", "down", "space")
         await redraw(pilot)
 
         models = fake_app.screen.query_one(AdapterList)
-        assert models.adapters == ("base", "A")
-        assert "Compare base · A" in text_of(pilot)
+        assert models.adapters == ("global", "A")
+        assert "Compare global · A" in text_of(pilot)
 
         await pilot.press("space")
         assert models.adapters == ("A",)
