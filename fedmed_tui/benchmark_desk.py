@@ -7,6 +7,7 @@ record, which is why the screen fills while a run trains. Nothing here knows Tex
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +34,9 @@ from fedmed_tui.engine_client import EngineClient
 from fedmed_tui.state import RunState
 
 LONG = 100
-"""Rounds after which the panels follow the record round by round, not event by event."""
+"""Rounds after which the panels follow the record now and then, not event by event: reading it all takes a while."""
+FOLLOW_SECONDS = 30.0
+"""How often that is while a long run goes on."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,17 @@ class Sections:
         return Sections(**measured)
 
 
+@dataclass(frozen=True)
+class _Told:
+    """What a record told."""
+
+    at: tuple[int, int, int]
+    """Which record, its rounds and its last event."""
+    sections: Sections
+    until: float
+    """When a long run's record is read again, on the monotonic clock."""
+
+
 class BenchmarkDesk:
     """One benchmark at a time, and the results of the run on the screens.
 
@@ -95,7 +109,7 @@ class BenchmarkDesk:
         """Earlier results that the shown ones are compared with."""
         self.unpictured: Path | None = None
         """A folder that waits for a picture of the screen."""
-        self._told: tuple[tuple[int, int, int], Sections] | None = None  # of which record at which point, and what it told
+        self._told: _Told | None = None
         self._newest: dict[str, Saved | None] = {}  # by run, as found on disk
         self._chosen: tuple[str, Saved] | None = None  # the run on the screens when they were chosen, and the results
 
@@ -128,11 +142,15 @@ class BenchmarkDesk:
         return (self._recorded(run) if results.run == run.run else Sections()).overlaid(results)
 
     def _recorded(self, run: RunState) -> Sections:
-        """What the record tells. Of a long run, what it told at the end of the last round: reading it all takes a while."""
-        now = (id(run.record), run.completed, 0 if run.completed > LONG else run.last_seq)
-        if self._told is None or self._told[0] != now:
-            self._told = now, Sections.recorded(run.record)
-        return self._told[1]
+        """What the record tells. Of a long run in progress, what it told up to half a minute ago."""
+        now = (id(run.record), run.completed, run.last_seq)
+        follows = run.completed > LONG and run.finished is None
+        told = self._told
+        if told is not None and told.at[0] == now[0] and follows and time.monotonic() < told.until:
+            return told.sections
+        if told is None or told.at != now:
+            told = self._told = _Told(now, Sections.recorded(run.record), time.monotonic() + FOLLOW_SECONDS)
+        return told.sections
 
     def choose(self, run: RunState, saved: Saved) -> None:
         """Look at these results until another run is put on the screens."""
