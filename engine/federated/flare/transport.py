@@ -115,7 +115,8 @@ class FlareTransport:
 
     def evaluate(self, adapters: Mapping[str, Adapter]) -> Evaluating:
         """All named hospitals at once."""
-        digests = {id(adapter): digest_of(adapter) for adapter in adapters.values()}
+        different = {id(adapter): adapter for adapter in adapters.values()}
+        digests = {key: digest_of(adapter) for key, adapter in different.items()}
         made: dict[object, bytes] = {}
 
         def message(name: str) -> bytes:
