@@ -3,9 +3,9 @@
     python -m benchmarks.long_run [--rounds 2000] [--hospitals 50]
 
 The record is made up, but has every event that a real run leaves: per hospital and round a start, two kept steps, an update, and
-two evaluations; per round the aggregation. It is replayed as the application opens it, then the real application shows it at
-120x40 over an engine that keeps silent, going from screen to screen while more rounds come in at the pace of one a second. Lag is
-how much later than asked a 10 ms sleep of the screen's loop ends.
+two evaluations; per round the aggregation and the ledger's page. It is replayed as the application opens it, then the real
+application shows it at 120x40 over an engine that keeps silent, going from screen to screen while more rounds come in at the pace
+of one a second. Lag is how much later than asked a 10 ms sleep of the screen's loop ends.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from itertools import count
 
 from benchmarks.ui_lag import GOAL_MS, Lags, sampled
 from engine import locations
+from engine.benchmark.results import Direction, Kind, Traffic
 from engine.protocol import (
     Aggregated,
     AnyEvent,
@@ -32,6 +33,7 @@ from engine.protocol import (
     RunStarted,
     Stamped,
     StepDone,
+    TrafficCounted,
     TrainingStarted,
     UpdateReceived,
     encode_event,
@@ -45,6 +47,9 @@ SILENT = (sys.executable, "-c", "import sys; sys.stdin.read()")
 GOAL_SECONDS = 5.0
 RUN = "long"
 LOOK_SECONDS = 1.5
+WAYS: tuple[Direction, ...] = ("down", "up")
+CROSSING: tuple[tuple[Kind, int, int], ...] = (("adapter", 120, 1_843_200), ("name", 123, 9000), ("number", 40, 320))
+"""Kind, values and bytes of what a hospital sends or is sent in a round."""
 
 
 def names(hospitals: int) -> list[str]:
@@ -79,7 +84,16 @@ def one_round(number: int, rounds: int, hospitals: int) -> Iterator[AnyEvent]:
     yield Aggregated(round=number, weighting="samples", combine="exact", weights=weights, reason="By pairs.")
     for at, name in enumerate(names(hospitals)):
         yield Evaluated(round=number, hospital=name, stage="global", loss=loss + at / 100, pairs=64, tokens=4000)
+    yield TrafficCounted(round=number, rows=tuple(page(number, hospitals)))
     yield RoundFinished(round=number, rounds=rounds, before=loss + 0.1, after=loss, seconds=60.0)
+
+
+def page(number: int, hospitals: int) -> Iterator[Traffic]:
+    """What crossed in a round, by the ledger."""
+    for name in names(hospitals):
+        for direction in WAYS:
+            for kind, values, size in CROSSING:
+                yield Traffic(round=number, hospital=name, direction=direction, kind=kind, values=values, bytes=size)
 
 
 def write_record(config: RunConfig, rounds: int, hospitals: int) -> int:

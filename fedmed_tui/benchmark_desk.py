@@ -7,7 +7,6 @@ record, which is why the screen fills while a run trains. Nothing here knows Tex
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,9 +33,7 @@ from fedmed_tui.engine_client import EngineClient
 from fedmed_tui.state import RunState
 
 LONG = 100
-"""Rounds after which the panels follow the record now and then, not event by event: reading it all takes a while."""
-FOLLOW_SECONDS = 30.0
-"""How often that is while a long run goes on."""
+"""Rounds after which the panels follow the record round by round, not event by event."""
 
 
 @dataclass(frozen=True)
@@ -61,30 +58,19 @@ class Sections:
     speed: Speed | None = None
 
     @classmethod
-    def recorded(cls, record: RunRecord) -> Sections:
-        """What the record of a run tells at this moment."""
+    def recorded(cls, record: RunRecord, known: recorded.Known) -> Sections:
+        """What the record of a run tells at this moment, traffic added up over hospitals."""
         return cls(
-            learning=recorded.learning(record),
-            aggregation=recorded.aggregation(record),
-            privacy=recorded.privacy(record),
-            speed=recorded.speed(record),
+            learning=recorded.learning(record, known),
+            aggregation=recorded.aggregation(record, known),
+            privacy=recorded.privacy_in_sum(record, known),
+            speed=recorded.speed(record, known),
         )
 
     def overlaid(self, results: BenchmarkResults) -> Sections:
         """What was measured, and these sections where nothing was."""
         measured: dict[str, Any] = {suite: getattr(results, suite) or getattr(self, suite) for suite in SUITES}
         return Sections(**measured)
-
-
-@dataclass(frozen=True)
-class _Told:
-    """What a record told."""
-
-    at: tuple[int, int, int]
-    """Which record, its rounds and its last event."""
-    sections: Sections
-    until: float
-    """When a long run's record is read again, on the monotonic clock."""
 
 
 class BenchmarkDesk:
@@ -109,7 +95,8 @@ class BenchmarkDesk:
         """Earlier results that the shown ones are compared with."""
         self.unpictured: Path | None = None
         """A folder that waits for a picture of the screen."""
-        self._told: _Told | None = None
+        self._told: tuple[tuple[int, int, int], Sections] | None = None  # of which record at which point, and what it told
+        self._known = recorded.Known()
         self._newest: dict[str, Saved | None] = {}  # by run, as found on disk
         self._chosen: tuple[str, Saved] | None = None  # the run on the screens when they were chosen, and the results
 
@@ -142,15 +129,13 @@ class BenchmarkDesk:
         return (self._recorded(run) if results.run == run.run else Sections()).overlaid(results)
 
     def _recorded(self, run: RunState) -> Sections:
-        """What the record tells. Of a long run in progress, what it told up to half a minute ago."""
-        now = (id(run.record), run.completed, run.last_seq)
-        follows = run.completed > LONG and run.finished is None
-        told = self._told
-        if told is not None and told.at[0] == now[0] and follows and time.monotonic() < told.until:
-            return told.sections
-        if told is None or told.at != now:
-            told = self._told = _Told(now, Sections.recorded(run.record), time.monotonic() + FOLLOW_SECONDS)
-        return told.sections
+        """What the record tells. Of a long run, what it told at the end of the last round."""
+        now = (id(run.record), run.completed, 0 if run.completed > LONG else run.last_seq)
+        if self._told is None or self._told[0] != now:
+            if self._told is None or self._told[0][0] != now[0]:
+                self._known = recorded.Known()
+            self._told = now, Sections.recorded(run.record, self._known)
+        return self._told[1]
 
     def choose(self, run: RunState, saved: Saved) -> None:
         """Look at these results until another run is put on the screens."""

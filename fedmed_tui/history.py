@@ -17,6 +17,7 @@ from engine import locations
 from engine.errors import RunError
 from engine.files import disk_error, write_atomically
 from engine.protocol import DISCLAIMER
+from fedmed_tui.plain_text import printable
 from fedmed_tui.units import duration
 
 FILE = "chat-history.sqlite3"
@@ -164,16 +165,11 @@ def _remarks(one: Answered) -> Iterator[str]:
 
 
 def _quoted(text: str) -> str:
-    return "\n".join(f"> {line}".rstrip() for line in _visible(text).strip().splitlines() or [""])
+    return "\n".join(f"> {line}".rstrip() for line in printable(text).strip().splitlines() or [""])
 
 
 def _one_line(text: str) -> str:
-    return " ".join(_visible(text).split()).replace("*", "\\*")
-
-
-def _visible(text: str) -> str:
-    """Without escape sequences and other control characters."""
-    return "".join(character for character in text if character in "\n\t" or character.isprintable())
+    return " ".join(printable(text).split()).replace("*", "\\*")
 
 
 def _literal(word: str) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Generator
 
 import torch
 
-from engine.errors import ModelError
+from engine.errors import ModelError, SettingsError
 from engine.jobs.context import Engine
 from engine.model.adapters import AdapterBank, size_of
 from engine.model.base import BaseModel, load_base
@@ -93,8 +93,14 @@ def describe(bank: AdapterBank, threads: int, seconds: float) -> ModelLoaded:
 
 
 def _set_threads(*, attached: bool) -> int:
-    """All cores when headless; one is left to the screen when there is one. `FEDMED_THREADS` wins over both."""
+    """All cores when headless; one is left to the screen when there is one. `FEDMED_THREADS` wins over both.
+
+    Raises SettingsError when it is no whole number above 0.
+    """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    threads = int(os.environ.get("FEDMED_THREADS") or (max(1, cores - 1) if attached else cores))
-    torch.set_num_threads(threads)
-    return threads
+    wanted = os.environ.get("FEDMED_THREADS") or str(max(1, cores - 1) if attached else cores)
+    if not wanted.isdecimal() or int(wanted) < 1:
+        what = f"'{wanted[:40]}' is no number of threads."
+        raise SettingsError(what, where="FEDMED_THREADS", hint="Set it to a whole number above 0, or not at all.")
+    torch.set_num_threads(int(wanted))
+    return int(wanted)

@@ -9,6 +9,7 @@ import pytest
 
 from engine.benchmark import recorded
 from engine.benchmark.record import RunRecord
+from engine.benchmark.results import Privacy, Traffic
 from engine.errors import RunError
 from engine.protocol import (
     AnyEvent,
@@ -17,6 +18,7 @@ from engine.protocol import (
     RoundFinished,
     RunStarted,
     Stamped,
+    TrafficCounted,
     UpdateReceived,
     encode_event,
 )
@@ -83,6 +85,34 @@ def test_speed_leaves_the_first_round_out_when_there_is_another() -> None:
 
     assert first is not None and both is not None
     assert (first.tokens_per_second.median, both.tokens_per_second.median) == (100.0, 500.0)
+
+
+def test_a_record_that_grows_tells_what_it_would_tell_anew() -> None:
+    record, known = record_of([started(), *round_events(1, 2.5, rate=100), *round_events(2, 9.0, rate=300)]), recorded.Known()
+    recorded.learning(record, known), recorded.speed(record, known)
+
+    for event in (started(completed=1), *round_events(2, 2.0, rate=500), *round_events(3, 1.5, rate=400)):
+        record.apply(event)
+
+    assert recorded.learning(record, known) == recorded.learning(record)
+    assert recorded.speed(record, known) == recorded.speed(record)
+
+
+def test_traffic_added_up_over_hospitals_gives_the_same_figures() -> None:
+    rows = tuple(
+        Traffic(round=number, hospital=name, direction="up", kind=kind, values=3, bytes=size)
+        for number in (0, 1)
+        for name, size in (("A", 100), ("B", 300))
+        for kind in ("adapter", "text")
+    )
+    record = record_of([started(), TrafficCounted(round=1, rows=rows)])
+
+    one_by_one, in_sum = recorded.privacy(record), recorded.privacy_in_sum(record, recorded.Known())
+
+    assert isinstance(one_by_one, Privacy) and isinstance(in_sum, Privacy)
+    assert (in_sum.raw_values_sent, in_sum.bytes_per_round("up")) == (12, 400.0)
+    assert (one_by_one.raw_values_sent, one_by_one.bytes_per_round("up")) == (12, 400.0)
+    assert len(in_sum.traffic) < len(one_by_one.traffic)
 
 
 def test_a_run_that_has_just_begun_has_no_sections() -> None:

@@ -11,7 +11,9 @@ import torch
 
 from engine import locations
 from engine.data.batches import collate
-from engine.errors import ModelError
+from engine.errors import ModelError, SettingsError
+from engine.jobs.context import Engine
+from engine.jobs.model import ensure_bank
 from engine.model.adapters import TRAINING
 from engine.model.base import load_base
 from engine.model.loss import answer_nll
@@ -97,3 +99,13 @@ def test_a_missing_bundled_model_says_how_to_get_it(monkeypatch: pytest.MonkeyPa
 
     with pytest.raises(ModelError, match="fedmed-tui model fetch"):
         list(resolve("bundled", cuda=False))
+
+
+@pytest.mark.parametrize("threads", ["two", "0", "-1", "1.5"])
+def test_a_number_of_threads_that_is_none_is_refused_in_words(threads: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FEDMED_THREADS", threads)
+
+    with pytest.raises(SettingsError, match=f"'{threads}' is no number of threads") as refused:
+        list(ensure_bank(Engine(), "run", ModelSettings(source="bundled")))
+
+    assert refused.value.where == "FEDMED_THREADS"
