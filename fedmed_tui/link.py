@@ -26,5 +26,5 @@ def link(run: RunState, hospital: str) -> Link:
 
 def traffic(run: RunState, hospital: str) -> tuple[int, int]:
     """Bytes down to the hospital and up from it in the rounds so far, by the ledger."""
-    rows = [row for rows in run.record.traffic.values() for row in rows if row.hospital == hospital]
-    return sum(row.bytes for row in rows if row.direction == "down"), sum(row.bytes for row in rows if row.direction == "up")
+    carried = run.record.carried
+    return carried[hospital, "down"], carried[hospital, "up"]

@@ -81,3 +81,9 @@ def test_traffic_is_the_ledgers() -> None:
     )
 
     assert traffic(state(TrafficCounted(round=1, rows=rows)), "A") == (308, 100)
+
+
+def test_traffic_of_a_round_that_is_done_again_is_counted_once() -> None:
+    page = TrafficCounted(round=1, rows=(Traffic(round=1, hospital="A", direction="up", kind="adapter", values=1, bytes=100),))
+
+    assert traffic(state(page, *BEGIN, page), "A") == (0, 100)

@@ -6,13 +6,14 @@ A screen applies events as they come and asks `engine.benchmark.recorded` for se
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import singledispatchmethod
 from pathlib import Path
 from typing import Any, Self
 
-from engine.benchmark.results import Traffic
+from engine.benchmark.results import Direction, Traffic
 from engine.errors import ProtocolError, RunError
 from engine.protocol import (
     Aggregated,
@@ -43,6 +44,8 @@ class RunRecord:
     updates: dict[int, dict[str, UpdateReceived]] = field(default_factory=lambda: defaultdict(dict))
     aggregated: dict[int, Aggregated] = field(default_factory=dict)
     traffic: dict[int, tuple[Traffic, ...]] = field(default_factory=dict)
+    carried: Counter[tuple[str, Direction]] = field(default_factory=Counter)
+    """(hospital, direction) → bytes in all of `traffic`."""
     finished: dict[int, RoundFinished] = field(default_factory=dict)
 
     @classmethod
@@ -91,6 +94,9 @@ class RunRecord:
         for by_round in by_rounds:
             for number in [number for number in by_round if number > last_kept]:
                 del by_round[number]
+        self.carried.clear()
+        for rows in self.traffic.values():
+            self._carry(rows)
 
     @apply.register
     def _(self, event: ModelLoaded) -> None:
@@ -117,7 +123,12 @@ class RunRecord:
     @apply.register
     def _(self, event: TrafficCounted) -> None:
         self.traffic[event.round] = event.rows
+        self._carry(event.rows)
 
     @apply.register
     def _(self, event: RoundFinished) -> None:
         self.finished[event.round] = event
+
+    def _carry(self, rows: Iterable[Traffic]) -> None:
+        for row in rows:
+            self.carried[row.hospital, row.direction] += row.bytes
