@@ -17,7 +17,7 @@ from engine import locations
 from engine.errors import RunError
 from engine.files import disk_error, write_atomically
 from engine.protocol import DISCLAIMER
-from fedmed_tui.plain_text import printable
+from fedmed_tui.plain_text import on_one_line, printable
 from fedmed_tui.units import duration
 
 FILE = "chat-history.sqlite3"
@@ -169,7 +169,7 @@ def _quoted(text: str) -> str:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(printable(text).split()).replace("*", "\\*")
+    return on_one_line(text).replace("*", "\\*")
 
 
 def _literal(word: str) -> str:

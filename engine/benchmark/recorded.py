@@ -96,12 +96,7 @@ def speed(record: RunRecord, known: Known | None = None) -> Speed | None:
     """Tokens a second of each local training, and the time in rounds."""
     later = [number for number in record.finished if number > 1]  # the first round warms everything up
     rates = (known or Known()).rates({number: record.updates[number] for number in later or record.finished})
-    if not rates:
-        return None
-    middle = (rates[(len(rates) - 1) // 2] + rates[len(rates) // 2]) / 2
-    return Speed(
-        tokens_per_second=Spread(median=middle, low=rates[0], high=rates[-1], repeats=len(rates)), run_seconds=record.seconds
-    )
+    return Speed(tokens_per_second=spread(rates), run_seconds=record.seconds) if rates else None
 
 
 def spread(values: Sequence[float]) -> Spread:

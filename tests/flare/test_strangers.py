@@ -62,25 +62,19 @@ def connection(deployment: Deployment) -> socket.socket:
 
 def test_a_hospital_of_another_federation_cannot_connect(deployment: Deployment, tmp_path: Path, runtime: ModuleType) -> None:
     made = runtime.provision("afar", "localhost", deployment.federation.port, ("A",), tmp_path)
-    startup = made["A"] / "startup"
-    context = ssl.create_default_context(cafile=str(deployment.federation.kit("A") / "startup" / "rootCA.pem"))
-    context.check_hostname = False
-    context.load_cert_chain(startup / "client.crt", startup / "client.key")
 
-    assert not greeted(deployment, context)
+    assert not greeted(deployment, made["A"])
 
 
 def test_a_hospital_of_this_federation_can(deployment: Deployment) -> None:
-    startup = deployment.federation.kit("A") / "startup"
-    context = ssl.create_default_context(cafile=str(startup / "rootCA.pem"))
+    assert greeted(deployment, deployment.federation.kit("A"), seconds=0.5)
+
+
+def greeted(deployment: Deployment, kit: Path, seconds: float = SECONDS) -> bool:
+    """Whether the server still listens after it has seen a kit's certificate: it waits for a word, or closes at once."""
+    context = ssl.create_default_context(cafile=str(deployment.federation.kit("A") / "startup" / "rootCA.pem"))
     context.check_hostname = False
-    context.load_cert_chain(startup / "client.crt", startup / "client.key")
-
-    assert greeted(deployment, context, seconds=0.5)
-
-
-def greeted(deployment: Deployment, context: ssl.SSLContext, seconds: float = SECONDS) -> bool:
-    """Whether the server still listens after it has seen the certificate: it waits for a word, or closes at once."""
+    context.load_cert_chain(kit / "startup" / "client.crt", kit / "startup" / "client.key")
     with connection(deployment) as plain:
         try:
             with context.wrap_socket(plain) as secure:

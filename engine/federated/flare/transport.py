@@ -34,7 +34,8 @@ NO_LIMIT_SECONDS = 7 * 24 * 3600.0
 LOG = "See the server's log."
 BEGIN = "All need the same base model and program version. `fedmed-tui hospital start KIT --data FOLDER` connects a hospital."
 Opening = Generator[AnyEvent | None, None, None]
-Answers = Generator[Answer | News | None, None, set[str]]
+Answers = Generator[Answer | News | None, None, None]
+Unanswered = Generator[Answer | News | None, None, set[str]]
 
 
 class FlareTransport:
@@ -174,9 +175,8 @@ class FlareTransport:
             left = yield from self._put(method, message, left, self._seconds)
         for name in sorted(left):
             yield Answer(number=0, site=name, fault="gone", reason="the connection to the federation broke")
-        return set()
 
-    def _put(self, method: str, message: Callable[[str], bytes], names: Collection[str], seconds: float) -> Answers:
+    def _put(self, method: str, message: Callable[[str], bytes], names: Collection[str], seconds: float) -> Unanswered:
         """One question, within the job as it is. Returns those whose answer was lost because the job broke."""
         waiting = {name for name in names if name in self._sites and name not in self._out}
         for name in sorted(set(names) - waiting):
