@@ -147,7 +147,7 @@ class RunState:
         return len(state.drawn or self.hospitals)
 
     def seconds_left(self, now: float) -> float | None:
-        """Estimated seconds to the end of the run; None until the second round has shown a pace.
+        """Estimated seconds to the end of the run; None until the second round has shown a pace, and after the last training.
 
         Loading and the first round, which warms everything up, are left out of the estimate.
         """
@@ -159,7 +159,7 @@ class RunState:
         if done < 0.2:
             return None
         remaining = self.total_rounds - second.number + 1 - done
-        return max(0.0, remaining * (now - second.started) / done)
+        return max(0.0, remaining * (now - second.started) / done) if remaining > 0 else None
 
     # --- reducer ---------------------------------------------------------------------------------------------------------------
 

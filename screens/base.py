@@ -74,11 +74,17 @@ class ModeScreen(Screen[None]):
         """Bring everything on the screen up to date. Called at most four times a second, on the current screen alone."""
         for figure in self._figures:
             figure.draw()
-        workspace = self.workspace
-        keys = (workspace.training, workspace.stopping, bool(workspace.chat.job), workspace.status.exit, workspace.opened is None)
+        keys = self.key_state()
         if keys != self._keys:
             self._keys = keys
             self.refresh_bindings()
+
+    def key_state(self) -> tuple[object, ...]:
+        """What decides which keys there are: the footer is drawn again when it changes. Screens add what their own keys need."""
+        workspace = self.workspace
+        status = workspace.status
+        answering, own = bool(workspace.chat.job), workspace.opened is None
+        return workspace.training, workspace.stopping, answering, status.ready, status.exit, own
 
     def on_screen_resume(self) -> None:
         """Much may have happened meanwhile."""

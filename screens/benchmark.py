@@ -118,6 +118,16 @@ class BenchmarkScreen(ModeScreen):
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(shown.results.created))
         return f"Run {shown.results.run}, {kind} benchmark of {when}"
 
+    def key_state(self) -> tuple[object, ...]:
+        """Also the benchmark in progress, and whether there is something to compare."""
+        desk = self.workspace.benchmarks
+        return *super().key_state(), desk.going is None, desk.stopping, self._comparable
+
+    @property
+    def _comparable(self) -> bool:
+        desk = self.workspace.benchmarks
+        return desk.before is not None and desk.results(self.workspace.run) is not None
+
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """What makes sense now."""
         desk = self.workspace.benchmarks
@@ -126,7 +136,7 @@ class BenchmarkScreen(ModeScreen):
         if action == "stop_measuring":
             return desk.going is not None and not desk.stopping
         if action == "differences":
-            return desk.before is not None and desk.results(self.workspace.run) is not None
+            return self._comparable
         return True
 
     @work(group="look-up")

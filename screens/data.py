@@ -58,8 +58,6 @@ class DataScreen(DataWork):
     AUTO_FOCUS = "PartitionTable"
     _listed: tuple[PartitionDescribed, str] | None = None
     """Whose pairs are listed, and which words they must have."""
-    _offered: tuple[bool, ...] = ()
-    """What the keys in the footer depend on."""
 
     def body(self) -> Iterable[Widget]:
         """Hospitals, then the chosen one's pairs and what was found in them."""
@@ -94,11 +92,11 @@ class DataScreen(DataWork):
         super().show_state()
         self.query_one("#folder", Static).update(self._where())
         self._show_chosen()
+
+    def key_state(self) -> tuple[object, ...]:
+        """Also the work in progress."""
         task = self.workspace.desk.task
-        offered = (task is None, task is not None and task.stopping, self.workspace.status.ready)
-        if offered != self._offered:
-            self._offered = offered
-            self.refresh_bindings()
+        return *super().key_state(), task is None, task is not None and task.stopping
 
     @on(DataTable.RowHighlighted)
     def hospital_chosen(self) -> None:

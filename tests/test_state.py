@@ -65,6 +65,13 @@ def test_the_time_left_follows_the_pace_of_the_later_rounds() -> None:
     assert state.seconds_left(now=510) == 50  # half a round in 10 s, two and a half to go
 
 
+def test_no_time_is_told_for_what_follows_the_last_training() -> None:
+    trained = [(20.0, StepDone(round=4, hospital=name, step=2, steps=2, loss=1.0, tokens=10, seconds=1.0)) for name in ("A", "B")]
+    state = state_after((0, started()), (0, RoundStarted(round=3, rounds=4)), (9, RoundStarted(round=4, rounds=4)), *trained)
+
+    assert state.seconds_left(now=21) is None
+
+
 def test_time_spent_stopped_does_not_slow_the_pace() -> None:
     before = [(0.0, started()), (0.0, RoundStarted(round=1, rounds=4)), (100.0, finished(1)), *halfway(2, 100.0)]
     after = [

@@ -54,6 +54,23 @@ async def test_progress_is_told_item_by_item_with_the_time_left(app: FedMedApp) 
     assert "● measuring" in shown
 
 
+async def test_the_footer_follows_the_benchmark_to_its_end(app: FedMedApp) -> None:
+    async with app.run_test(size=(80, 24)) as pilot:
+        await show(pilot)
+        app.workspace.status.ready = True
+        await measure(pilot, app)
+        await redraw(pilot)
+        going = app.workspace.benchmarks.going
+        assert going is not None
+        during = text_of(pilot).splitlines()[-1]
+        app.workspace.benchmarks.take(JobFinished(job=going.job, outcome="done"))
+        await redraw(pilot)
+        after = text_of(pilot).splitlines()[-1]
+
+    assert "x Cancel" in during and "m Measure" not in during
+    assert "m Measure" in after and "x Cancel" not in after
+
+
 async def test_panels_fill_while_suites_are_measured(app: FedMedApp) -> None:
     async with app.run_test(size=(120, 40)) as pilot:
         await show(pilot)
