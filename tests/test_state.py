@@ -67,7 +67,8 @@ def test_the_time_left_follows_the_pace_of_the_later_rounds() -> None:
 
 def test_no_time_is_told_for_what_follows_the_last_training() -> None:
     trained = [(20.0, StepDone(round=4, hospital=name, step=2, steps=2, loss=1.0, tokens=10, seconds=1.0)) for name in ("A", "B")]
-    state = state_after((0, started()), (0, RoundStarted(round=3, rounds=4)), (9, RoundStarted(round=4, rounds=4)), *trained)
+    begun: list[tuple[float, AnyEvent]] = [(3.0 * number, RoundStarted(round=number, rounds=4)) for number in (1, 2, 3, 4)]
+    state = state_after((0, started()), *begun, *trained)
 
     assert state.seconds_left(now=21) is None
 
