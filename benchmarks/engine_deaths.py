@@ -74,7 +74,9 @@ class Harmed:
         if way in SIGNALS:
             os.kill(pid, SIGNALS[way])
         else:
-            self._word.write_text(way, encoding="utf-8")
+            written = self._word.with_suffix(".part")
+            written.write_text(way, encoding="utf-8")
+            written.replace(self._word)  # the engine looks fifty times a second: it must never find half a word
             await self.until(pilot, lambda: not self._word.exists(), "harm done")
         if way == "a hung native call":
             await self._stop(pilot)
