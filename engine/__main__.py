@@ -33,12 +33,14 @@ from engine.protocol import (
     Hello,
     JobFinished,
     Resources,
+    RoundFinished,
     Shutdown,
     Stamped,
+    UpdateReceived,
     decode_command,
     encode_event,
 )
-from engine.resources import read_resources
+from engine.resources import give_back_memory, read_resources
 from engine.scheduler import Scheduler
 from engine.throttle import Throttle
 from engine.version import __version__
@@ -46,8 +48,11 @@ from engine.version import __version__
 IDLE_SECONDS = 1.0
 ORPHAN_SECONDS = 5.0
 """How long a job may take to notice that the screen is gone before the process ends itself."""
-KERNELS = "64"
-"""Compiled matrix products that oneDNN keeps. A new batch length needs some twenty; its own 1,024 would take hundreds of MiB."""
+KERNELS = {"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "64", "LRU_CACHE_CAPACITY": "32"}
+"""Compiled matrix products that oneDNN, and torch above it, keep. A new batch length needs some twenty, and lengths hardly come
+again; their own 1,024 each would take hundreds of MiB."""
+WORK_DONE = (UpdateReceived, RoundFinished, JobFinished)
+"""After these, memory that the work needed is given back."""
 
 
 class Process:
@@ -82,6 +87,8 @@ class Process:
             self._events.write(encode_event(Stamped(seq=self._seq, time=time.time(), event=event)))
         except BrokenPipeError:
             os._exit(0)  # nobody listens any more
+        if isinstance(event, WORK_DONE):
+            give_back_memory()
 
     def report(self, job: str, error: Exception) -> None:
         """State why a job ended early; the details of anything unexpected go to the log, never to the screen."""
@@ -167,7 +174,8 @@ def main() -> None:
     events = _private_stdout()
     faulthandler.enable()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C reaches the whole group; the front end decides what it means
-    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", KERNELS)  # read when the tensor libraries are loaded
+    for name, count in KERNELS.items():
+        os.environ.setdefault(name, count)  # read when the tensor libraries are loaded
     _step_back()
     Process(events).run()
     os._exit(0)  # without waiting for library threads and their clean-up

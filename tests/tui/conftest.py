@@ -71,7 +71,7 @@ async def redraw(pilot: Pilot[None]) -> None:
     await pilot.pause()
 
 
-async def until(pilot: Pilot[None], what: Callable[[], object], seconds: float = 20.0) -> None:
+async def until(pilot: Pilot[None], what: Callable[[], object], seconds: float = 120.0) -> None:
     """Wait until `what()` is true."""
     deadline = time.monotonic() + seconds
     while not what():
