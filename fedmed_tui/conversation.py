@@ -132,9 +132,10 @@ class Conversation:
         return (*turns, ChatTurn(role="user", text=asked.question))
 
     def add(self, exchange: Exchange) -> None:
-        """Ask one more question; the oldest goes when there are too many."""
+        """Ask one more question. When there are too many the oldest third goes: the rest begins as before for some questions."""
         self.exchanges.append(exchange)
-        del self.exchanges[:-KEPT]
+        if len(self.exchanges) > KEPT:
+            del self.exchanges[: KEPT // 3]
 
     def begin_anew(self) -> None:
         """What was said so far stays to be read; the model is not told of it again."""

@@ -21,6 +21,12 @@ from engine.safety.guardrails import Finding
 from engine.safety.output import AnswerCheck
 from engine.scheduler import Cancelled, Job
 
+HISTORY = 4096
+"""Tokens of a conversation that are read for an answer. A question alone may be longer."""
+FORGOTTEN = 8
+"""Turns that are left out at once (four exchanges), so that the next questions find the same beginning, already read."""
+LEFT_OUT = f"The beginning of the conversation was left out: {HISTORY:,} tokens of it are read."
+
 
 def answer(engine: Engine, command: Asking, names: Sequence[str], asked: float) -> Job:
     """Stream every adapter's answer, then what its reference answer scores and which hospital might know best.
@@ -38,7 +44,7 @@ def answer(engine: Engine, command: Asking, names: Sequence[str], asked: float) 
     served = [adapter for adapter, _ in found]
     turns, prompt = _fitting(serving, command)
     decoding = serving.continued(served[0], prompt) if len(served) == 1 else serving.decoder.start(served)
-    shortened = "" if len(turns) == len(command.turns) else "The beginning of the conversation no longer fits and was left out."
+    shortened = "" if len(turns) == len(command.turns) else LEFT_OUT
     facts = _Facts(command, asked, serving, len(prompt), decoding.ids.shape[1])
     answers = [_Answer(facts, name, f"{note} {shortened}".strip()) for name, (_, note) in zip(names, found, strict=True)]
     sampling = Sampling(command.max_tokens, command.temperature, command.top_p, command.seed, command.repetition_penalty)
@@ -136,16 +142,16 @@ def _bank(engine: Engine, command: Asking, adapters: Adapters) -> Generator[AnyE
 
 
 def _fitting(serving: Serving, command: Asking) -> tuple[list[ChatTurn], list[int]]:
-    """The conversation and its token ids, without its oldest exchanges where it is longer than the model can hold."""
+    """The conversation and its token ids, without its oldest exchanges where it is longer than `HISTORY`."""
     turns = list(command.turns)
     first = 1 if turns[0].role == "system" else 0
     room = serving.room - min(command.max_tokens, serving.room // 4)
-    while len(prompt := prompt_ids(serving.bank.base.tokenizer, turns)) > room:
-        if len(turns) - first < 2:
-            raise ModelError(
-                f"the question has {len(prompt):,} tokens; the model can hold {room:,} beside an answer.",
-                where="chat",
-                hint="Shorten the question.",
-            )
-        del turns[first : first + 2]
+    while len(prompt := prompt_ids(serving.bank.base.tokenizer, turns)) > min(room, HISTORY) and len(turns) - first > 1:
+        del turns[first : first + min(FORGOTTEN, len(turns) - first - 1)]
+    if len(prompt) > room:
+        raise ModelError(
+            f"the question has {len(prompt):,} tokens; the model can hold {room:,} beside an answer.",
+            where="chat",
+            hint="Shorten the question.",
+        )
     return turns, prompt

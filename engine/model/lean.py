@@ -182,6 +182,10 @@ class LeanDecoder:
         return cos[0], torch.cat([-sin[0, :, :half], sin[0, :, half:]], dim=1)
 
 
+def _room_for(tokens: int) -> int:
+    return -(-tokens // CACHE_STEP) * CACHE_STEP
+
+
 class LeanDecoding:
     """A batch of sequences of equal length with their keys and values."""
 
@@ -199,8 +203,11 @@ class LeanDecoding:
             return self._decoder.head(self.read(ids)[:, -1:])[:, 0]
 
     def cut(self, length: int) -> None:
-        """Forget all tokens after the first `length`."""
+        """Forget all tokens after the first `length`; the memory they took is given back where it is much."""
         self.ids = self.ids[:, :length]
+        room = _room_for(length)
+        if 2 * room < self._cache.shape[4]:
+            self._cache = self._cache[:, :, :, :, :room].clone()
 
     def read(self, ids: Tensor) -> Tensor:
         """Read tokens (B, T); the last hidden states, normalized, (B, T, D)."""
@@ -238,7 +245,7 @@ class LeanDecoding:
         if total <= room:
             return
         shape = list(self._cache.shape)
-        shape[4] = -(-total // CACHE_STEP) * CACHE_STEP
+        shape[4] = _room_for(total)
         grown = torch.empty(shape, dtype=self._cache.dtype)
         grown[:, :, :, :, :room] = self._cache
         self._cache = grown

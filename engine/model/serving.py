@@ -1,7 +1,8 @@
 """The loaded model as it answers: one decoder, and for each adapter the conversation it had last.
 
-Keys and values of a conversation are kept until another conversation with the same adapter begins, so a follow-up question pays
-only for its own tokens. Whether they still hold is decided by the numbers: same adapter tensors, same first tokens.
+Keys and values of a conversation are kept until another conversation with the same adapter begins or others need the room, so a
+follow-up question pays only for its own tokens. Whether they still hold is decided by the numbers: same adapter tensors, same
+first tokens.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from engine.model.template import shared_length
 
 CONVERSATIONS = 4
 """Adapters whose last conversation is kept."""
+KEPT_TOKENS = 4096
+"""Of all kept conversations beside the one asked last. A token takes 22.5 KiB in the bundled model, 128 KiB in Mistral-7B."""
 
 
 class Serving:
@@ -40,9 +43,14 @@ class Serving:
             decoding = self.decoder.start([adapter])
         decoding.cut(shared_length(decoding.ids[0].tolist(), prompt[:-1]))
         self._conversations[adapter.fingerprint] = decoding
-        if len(self._conversations) > CONVERSATIONS:
-            self._conversations.popitem(last=False)
+        self._make_room()
         return decoding
+
+    def _make_room(self) -> None:
+        """Drop the conversations asked longest ago, but never the last one."""
+        kept = sum(decoding.ids.shape[1] for decoding in self._conversations.values())
+        while len(self._conversations) > 1 and (len(self._conversations) > CONVERSATIONS or kept > KEPT_TOKENS):
+            kept -= self._conversations.popitem(last=False)[1].ids.shape[1]
 
     @property
     def ends(self) -> Collection[int]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 from engine.model.adapters import AdapterBank
 from engine.model.decoding import Served
 from engine.model.generate import Sampling, generate
-from engine.model.lean import LeanDecoder
-from engine.model.serving import CONVERSATIONS, Serving
+from engine.model.lean import CACHE_STEP, LeanDecoder
+from engine.model.serving import CONVERSATIONS, KEPT_TOKENS, Serving
 from tests.chat.conftest import adapter
 
 FIRST = list(range(5, 25))
@@ -61,3 +62,22 @@ def test_only_the_latest_conversations_are_kept(bank: AdapterBank, serving: Serv
         ask(serving, adapter(bank, seed), FIRST)
 
     assert ask(serving, adapter(bank, 0), SECOND)[0] == 0
+
+
+def test_a_long_conversation_takes_the_room_of_those_before_it(bank: AdapterBank, serving: Serving) -> None:
+    ask(serving, adapter(bank, 0), FIRST)
+    serving.continued(adapter(bank, 1), FIRST).extend(torch.zeros((1, KEPT_TOKENS), dtype=torch.long))
+
+    ask(serving, adapter(bank, 2), FIRST)
+
+    assert ask(serving, adapter(bank, 0), SECOND)[0] == 0
+
+
+def test_what_is_forgotten_gives_its_memory_back(lean: LeanDecoder) -> None:
+    decoding = lean.start([Served()])
+    decoding.extend(torch.zeros((1, 4 * CACHE_STEP), dtype=torch.long))
+    long = decoding._cache.nbytes
+
+    decoding.cut(10)
+
+    assert decoding._cache.nbytes == long / 4
