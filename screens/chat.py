@@ -20,7 +20,7 @@ from fedmed_tui.widgets.adapter_list import AdapterList, suggested
 from fedmed_tui.widgets.answer import AnswerView
 from fedmed_tui.widgets.composer import Composer
 from fedmed_tui.widgets.exchange import QuestionView
-from fedmed_tui.widgets.text import safe
+from fedmed_tui.widgets.text import plain, safe
 from fedmed_tui.widgets.transcript import Transcript
 from screens.base import ModeScreen
 from screens.chat_history import HistoryScreen
@@ -90,9 +90,9 @@ class ChatScreen(ModeScreen):
         models.draw()
         self.set_class(len(models.adapters) > 1, "-comparing")
         transcript.show(self.workspace.conversation(models.adapters), self.workspace.chat.manner)
-        transcript.border_title = safe(
-            models.chosen[0].line if len(models.chosen) == 1 else "Compare " + " · ".join(one.adapter for one in models.chosen)
-        )
+        chosen = models.chosen
+        title = chosen[0].line if len(chosen) == 1 else "Compare " + " · ".join(one.adapter for one in chosen)
+        transcript.border_title = plain(title)
 
     def choose(self, adapter: str) -> None:
         """Choose the model to ask."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -16,7 +17,7 @@ from engine import locations
 from engine.errors import FedMedError, SettingsError
 from engine.settings import PRESETS, RunConfig, load_config
 from fedmed_tui.widgets.rules import RulesForm
-from fedmed_tui.widgets.text import plain
+from fedmed_tui.widgets.text import plain, safe
 from screens.dialog import Dialog
 
 
@@ -147,10 +148,10 @@ class RunSetupScreen(Dialog[RunConfig]):
         """Leave."""
         self.dismiss(None)
 
-    def _places(self) -> list[tuple[str, str]]:
+    def _places(self) -> list[tuple[Text, str]]:
         """This computer and its federations; empty when it has none and there is nothing to choose."""
         known = {*locations.list_federations(), self._config.federation.name} - {""}
-        return [(HERE, ""), *((f"federation {name}", name) for name in sorted(known))] if known else []
+        return [(Text(HERE), ""), *((Text(safe(f"federation {name}")), name) for name in sorted(known))] if known else []
 
     def _checked(self, typed: dict[str, Any] | None = None) -> RunConfig | None:
         """The configuration with the rules as chosen; None when they contradict each other, which the form then says."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 import script
 from conftest import redraw, tell, text_of, until
+from textual.widgets import Select
 
+from engine import locations
 from engine.protocol import ChatFinished, ChatText, Failure, Progress, Stamped
 from fedmed_tui.app import FedMedApp
 from fedmed_tui.widgets.composer import Composer
@@ -30,6 +32,34 @@ async def test_hostile_hospital_names_and_pairs_are_shown_as_they_are(app: FedMe
 
     assert hostile[:4] in shown or "a�]0" in shown or key in "34"
     assert not any(character in shown for character in "\x1b\x07\r\x9b\u202e")
+
+
+@pytest.mark.parametrize("hostile", [MARKUP, ESCAPES])
+async def test_a_hostile_hospital_can_be_chosen_in_the_chat_alone_and_for_comparison(app: FedMedApp, hostile: str) -> None:
+    async with app.run_test(size=(120, 36)) as pilot:
+        await tell(pilot, script.session_events(hospitals=(hostile, "B", "C")))
+        await app.chat_with(hostile)
+        await redraw(pilot)
+        alone = text_of(pilot)
+        await pilot.press("f4")
+        await redraw(pilot)
+        compared = text_of(pilot)
+
+    name = " ".join(safe(hostile).split())
+    assert f"─ Hospital {name} · loss" in alone
+    assert f"─ Compare base · global · {name} · B" in compared
+
+
+async def test_a_hostile_federation_can_be_offered_and_chosen(app: FedMedApp) -> None:
+    folder = locations.federations_folder() / "[bold red]x[bold] [" / "federation.json"
+    folder.parent.mkdir(parents=True)
+    folder.write_text("{}")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("n")
+        await pilot.pause()
+        app.screen.query_one("#where", Select).value = folder.parent.name
+
+        await until(pilot, lambda: "federation [bold red]x[bold] [" in text_of(pilot))
 
 
 @pytest.mark.parametrize("hostile", [MARKUP, ESCAPES])
