@@ -21,6 +21,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -124,7 +125,8 @@ def moments(draw: random.Random, usual_seconds: float) -> tuple[str, Moment]:
 
     def half_written(pattern: str) -> Moment:
         def come(life: Life, event: AnyEvent | None) -> bool:
-            seen.update([int] if any(life.run.glob(pattern)) else [])
+            with suppress(OSError):  # a folder may vanish while it is searched
+                seen.update([int] if any(life.run.glob(pattern)) else [])
             return seen[int] >= number
 
         return come

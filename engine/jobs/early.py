@@ -24,7 +24,8 @@ def check_resume(command: ResumeRun) -> None:
     path = locations.run_folder(command.run)
     manifest = read_manifest(path)
     rounds = command.rounds or manifest.config.training.rounds
-    if manifest.completed >= rounds:
+    unfinished = manifest.completed < rounds or (manifest.completed == rounds and manifest.status != "done")
+    if not unfinished:  # killed after its last round, a run has only its end left to be written
         hint = "Resume it with more rounds, or start a new run."
         raise RunError(f"all its {rounds} rounds are done.", where=str(path), hint=hint)
     _check(manifest.config)

@@ -165,9 +165,10 @@ def _finish(log: EventLog, coordinator: Coordinator, session: _Session, outcome:
         seconds=coordinator.position.seconds,
     )
     with suppress(RunError):
+        log.append(finished)  # first: a kill in between leaves a run that can be closed, not one that only says that it is
+    with suppress(RunError):
         session.manifest.status = outcome
         session.folder.write_manifest(session.manifest)
-        log.append(finished)
     return finished
 
 

@@ -16,9 +16,10 @@ from engine import locations
 from engine.errors import RunError
 from engine.federated.checkpoint import RunFolder, read_round
 from engine.jobs.context import Engine
+from engine.jobs.dispatch import job_for
 from engine.jobs.run import resume_run, start_run
 from engine.model.adapters import to_bytes
-from engine.protocol import AnyEvent, ResumeRun, RoundFinished, RunFinished, StartRun
+from engine.protocol import AnyEvent, ResumeRun, RoundFinished, RoundStarted, RunFinished, StartRun
 from engine.scheduler import Job
 from engine.settings import RunConfig, load_config
 from fedmed_tui import runs
@@ -120,6 +121,40 @@ def test_a_checkpoint_says_which_version_wrote_it(home: Path, engine: Engine, co
     state = json.loads((locations.run_folder("r") / "rounds/001/state.json").read_text())
 
     assert state["version"] and state["settings"]["seed"] == config.seed
+
+
+@pytest.mark.parametrize("killed", ["before the round's event", "after it"])
+def test_a_run_killed_after_its_last_checkpoint_is_closed_by_resuming_it(
+    home: Path, engine: Engine, config: RunConfig, killed: str
+) -> None:
+    through_round(start(engine, config), 2)
+    if killed == "before the round's event":
+        cut_last_event(locations.run_folder("r") / "events.jsonl")
+
+    again = list(job_for(engine, ResumeRun(job="2", run="r")))
+
+    state = runs.load_state("r")
+    assert (finished(again).outcome, finished(again).completed) == ("done", 2)
+    assert (state.finished, state.completed, runs.load_manifest("r").status) == (finished(again), 2, "done")
+    assert not any(isinstance(event, RoundStarted) for event in again)
+
+
+def cut_last_event(path: Path) -> None:
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:-1]))
+
+
+def test_a_run_that_ended_properly_is_not_resumed_without_more_rounds(home: Path, engine: Engine, config: RunConfig) -> None:
+    list(start(engine, config))
+
+    with pytest.raises(RunError, match="all its 2 rounds are done"):
+        next(job_for(engine, ResumeRun(job="2", run="r")))
+
+
+def test_fewer_rounds_than_are_done_are_refused(home: Path, engine: Engine, config: RunConfig) -> None:
+    through_round(start(engine, config), 2)
+
+    with pytest.raises(RunError, match="all its 1 rounds are done"):
+        next(job_for(engine, ResumeRun(job="2", run="r", rounds=1)))
 
 
 # --- the disk ---------------------------------------------------------------------------------------------------------------

@@ -38,9 +38,8 @@ def test_the_terminal_is_as_before_after_engines_died_and_the_person_quit(home: 
 
 
 def test_a_run_killed_again_and_again_ends_with_the_same_bits(home: Path, model_cache: Path) -> None:
-
     command = [sys.executable, "-m", "benchmarks.crash", "--kills", "6", "--seed", "3"]
     result = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
 
     assert result.returncode == 0, result.stdout + result.stderr
-    assert "of 1 runs end as the uninterrupted one" in result.stdout
+    assert "runs end as the uninterrupted one" in result.stdout
