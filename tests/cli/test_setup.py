@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import subprocess
 import zipfile
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from engine.settings import PRESETS, RunConfig, load_config
 from fedmed_tui import bundled
 from fedmed_tui.cli import DONE, FAILED, main
 from fedmed_tui.cli.doctor import check_folders, check_model
+from fedmed_tui.history import FILE as HISTORY
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -67,6 +69,20 @@ def test_doctor_names_the_folder_that_cannot_be_written_to(home: Path, monkeypat
 
     assert str(home / "output-models") in runs.mend
     assert not any(check.mend for check in others)
+
+
+def test_git_ignores_whatever_the_program_writes_into_a_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
+    checkout = Path(__file__).parents[2]
+    if not (checkout / ".git").exists():
+        pytest.skip("this is no git checkout")
+    monkeypatch.setenv("FEDMED_HOME", str(checkout))
+    folders = (locations.runs_folder(), locations.federations_folder(), locations.benchmarks_folder(), locations.processed_folder())
+    written = [str(folder / "x" / "file") for folder in folders]
+    written += [str(locations.runs_folder() / HISTORY), str(checkout / "data" / "report" / "processed.md")]
+
+    ignored = subprocess.run(["git", "check-ignore", *written], cwd=checkout, capture_output=True, text=True, check=False)
+
+    assert ignored.stdout.splitlines() == written
 
 
 @pytest.fixture
