@@ -44,6 +44,8 @@ class ImportScreen(Form[ImportData]):
         super().__init__()
         self._desk = desk
         self._preview: SourcePreviewed | None = None
+        self._looked_at: tuple[str, str] | None = None
+        """The source and encoding of the preview, or of the look that is to give one."""
 
     def lines(self) -> Iterator[Widget]:
         """The source; the rest is hidden until it was looked at."""
@@ -69,7 +71,7 @@ class ImportScreen(Form[ImportData]):
         self.query_one("#source", Input).focus()
 
     def _ask_for_the_source(self) -> None:
-        self._preview = None
+        self._preview = self._looked_at = None
         self.remove_class("-looked")
         self.query_one("#go", Button).label = "Look at it"
         self.say("Nothing is imported yet. The fields it has, and how they are understood, are shown first.")
@@ -77,13 +79,17 @@ class ImportScreen(Form[ImportData]):
     @on(Input.Changed, "#source")
     @on(Input.Changed, "#encoding")
     def source_changed(self) -> None:
-        """What is known is known of another source."""
-        if self._preview is not None:
+        """What is known, or about to be, is of another source."""
+        if self._looked_at not in (None, self._named):
             self._ask_for_the_source()
+
+    @property
+    def _named(self) -> tuple[str, str]:
+        return self.value("source"), self.value("encoding")
 
     def action_go_on(self) -> None:
         """Look at the source; once it was looked at, import it."""
-        if self._preview is None:
+        if self._preview is None or self._looked_at != self._named:
             self._look()
             return
         try:
@@ -91,26 +97,33 @@ class ImportScreen(Form[ImportData]):
         except SettingsError as error:
             self.complain(error)
 
-    @work(exclusive=True, group="look")
+    @work(group="look")
     async def _look(self) -> None:
-        source = self.value("source")
+        """What comes of it counts only while the lines hold what was looked at."""
+        source, encoding = named = self._named
         if not source:
             self.complain(SettingsError("name a source.", where="source", hint="For example clinic.csv."))
             return
+        self._preview, self._looked_at = None, named
         self.say("◌ looking at it")
-        command = PreviewSource(job="", source=source, options=SourceOptions(encoding=self.value("encoding")))
+        command = PreviewSource(job="", source=source, options=SourceOptions(encoding=encoding))
         try:
-            preview = only(await self._desk.ask(command), SourcePreviewed)
-        except FedMedError as error:
-            self.complain(SettingsError(error.message, where="source", hint=error.hint))
-        except Stopped:
-            self._ask_for_the_source()
-        else:
-            self._show(preview)
+            found: SourcePreviewed | FedMedError | Stopped = only(await self._desk.ask(command), SourcePreviewed)
+        except (FedMedError, Stopped) as error:
+            found = error
+        if named != self._named:
+            return
+        match found:
+            case SourcePreviewed():
+                self._show(found)
+            case FedMedError():
+                self.complain(SettingsError(found.message, where="source", hint=found.hint))
+            case Stopped():
+                self._ask_for_the_source()
 
     def _show(self, preview: SourcePreviewed) -> None:
         """Fill in what was guessed."""
-        self._preview = preview
+        self._preview, self._looked_at = preview, self._named
         guessed: dict[str, str] = msgspec.structs.asdict(preview.mapping)
         for role, field in {**guessed, "hospital-field": preview.hospital_field}.items():
             line = self.query_one(f"#{role}", Input)

@@ -9,7 +9,7 @@ from conftest import SIZES, redraw, tell, text_of, until
 from data_steps import look_at, open_data
 from textual.widgets import Input, Select
 
-from engine.protocol import ImportData, PartitionData
+from engine.protocol import ImportData, JobFinished, PartitionData
 from fedmed_tui.app import FedMedApp
 from screens.confirm import ConfirmScreen
 from screens.import_data import ImportScreen
@@ -64,6 +64,29 @@ async def test_the_form_asks_for_exactly_what_was_filled_in(app: FedMedApp) -> N
     assert (command.hospital, command.hospital_field) == ("North", "")
     assert (command.options.mapping.question, command.options.mapping.topic) == ("Question + Condition", "")
     assert command.options.deidentify
+
+
+@pytest.mark.parametrize("line", ["source", "encoding"])
+async def test_a_look_at_what_the_lines_no_longer_hold_is_dropped(app: FedMedApp, line: str) -> None:
+    async with app.run_test(size=(80, 24)) as pilot:
+        await tell(pilot, script.session_events(until=0))
+        form = ImportScreen(app.workspace.desk)
+        app.push_screen(form)
+        await pilot.pause()
+        form.query_one("#source", Input).value = "clinic.csv"
+        await pilot.press("enter")
+        await until(pilot, lambda: app.workspace.desk._asked)
+        (job,) = app.workspace.desk._asked
+
+        form.query_one(f"#{line}", Input).value = "other"
+        await pilot.pause()
+        looked = script_data.preview(script_data.PreviewSource(job=job, source="clinic.csv"))
+        await tell(pilot, script.stamped([looked, JobFinished(job=job, outcome="done")]))
+        await until(pilot, lambda: not app.workspace.desk._asked)
+        await pilot.pause()
+
+        assert not form.has_class("-looked")
+        assert "Nothing is imported yet." in text_of(pilot)
 
 
 @pytest.mark.parametrize(
