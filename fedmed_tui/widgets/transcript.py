@@ -66,6 +66,7 @@ class Transcript(Scroll, can_focus=False):
         if conversation is not self._shown or anew:
             self._shown, self._views = conversation, []
             self.remove_children()
+            self._manner = Static(_in_words(manner), classes="manner", markup=False)  # the old one goes with the others
             self.mount(self._manner, *self._widgets(conversation))
             return
         for view in gone:

@@ -84,6 +84,18 @@ async def test_the_space_key_marks_whom_to_compare_and_every_comparison_has_its_
         assert models.adapters == ("A",)
 
 
+async def test_the_system_prompt_is_told_above_every_models_transcript(app: FedMedApp) -> None:
+    async with app.run_test(size=(120, 36)) as pilot:
+        await tell(pilot, script.session_events())
+        told = []
+        for adapter in ("A", "B", "global", "base"):
+            await app.chat_with(adapter)
+            await redraw(pilot)
+            told.append("System prompt: " in text_of(pilot))
+
+    assert told == [True, True, True, True]
+
+
 async def test_the_title_tells_loss_best_mark_and_weight_of_the_chosen_hospital(app: FedMedApp) -> None:
     async with app.run_test(size=(120, 36)) as pilot:
         await tell(pilot, script.session_events())
