@@ -35,8 +35,8 @@ class WhatIfDesk:
         self.job = ""
         """The question that is being evaluated; empty when there is none."""
         self.progress: Progress | None = None
-        self.failure = ""
-        """Why the last question has no answer."""
+        self._asked_of = ""  # the run that the last question is about
+        self._failures: dict[str, str] = {}  # by run
 
     # --- weights ---------------------------------------------------------------------------------------------------------------
 
@@ -55,6 +55,10 @@ class WhatIfDesk:
         """The latest answer about a run."""
         return self._answers.get(run.run)
 
+    def failure(self, run: RunState) -> str:
+        """Why the last question about a run has no answer; empty when it has one, or was never asked."""
+        return self._failures.get(run.run, "")
+
     def move(self, run: RunState, hospital: str, steps: int) -> None:
         """Move one hospital's weight up or down."""
         self.set(run, hospital, (round(self.weights(run)[hospital] / STEP) + steps) * STEP)
@@ -72,16 +76,18 @@ class WhatIfDesk:
     # --- asking and hearing ----------------------------------------------------------------------------------------------------
 
     def ask(self, run: RunState) -> None:
-        """Let the hospitals evaluate the weights; one question at a time. What goes wrong becomes `failure`."""
+        """Let the hospitals evaluate the weights; one question at a time. What goes wrong becomes its `failure`."""
         if self.job or not self.used(run):
             return
         job = self._new_job("what-if")
+        self._asked_of = run.run
+        self._failures.pop(run.run, None)
         try:
             self._engine().send(WhatIf(job=job, run=run.run, weights=self.weights(run)))
         except FedMedError as error:
-            self.failure = str(error)
+            self._failed(str(error))
         else:
-            self.job, self.progress, self.failure = job, None, ""
+            self.job, self.progress = job, None
         self._changed()
 
     async def stop(self) -> None:
@@ -99,11 +105,15 @@ class WhatIfDesk:
             case WhatIfEvaluated():
                 self._answers[event.run] = event
             case Failure():
-                self.failure = " ".join(part for part in (event.message, event.hint) if part)
+                self._failed(" ".join(part for part in (event.message, event.hint) if part))
             case JobFinished():
                 self.job, self.progress = "", None
 
     def engine_ended(self) -> None:
         """No answer will come any more."""
         if self.job:
-            self.job, self.progress, self.failure = "", None, "The engine ended before the answer was complete."
+            self.job, self.progress = "", None
+            self._failed("The engine ended before the answer was complete.")
+
+    def _failed(self, why: str) -> None:
+        self._failures[self._asked_of] = why

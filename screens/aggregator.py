@@ -99,7 +99,7 @@ class AggregatorScreen(ModeScreen):
         at = min(max(known.index(shown.number) + by, 0), len(known) - 1)
         for figure in self.query(".figure"):
             if isinstance(figure, RoundFigure):
-                figure.chosen = None if at == len(known) - 1 else known[at]
+                figure.choose(None if at == len(known) - 1 else known[at])
         self.show_state()
 
     def action_what_if(self) -> None:

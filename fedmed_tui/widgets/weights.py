@@ -23,7 +23,12 @@ def aggregated_rounds(run: RunState) -> list[int]:
 class RoundFigure(Figure):
     """A picture of one round's aggregation; of the latest one until another is chosen."""
 
-    chosen: reactive[int | None] = reactive(None, init=False)
+    chosen: reactive[tuple[str, int] | None] = reactive(None, init=False)
+    """The run's name and the round."""
+
+    def choose(self, round: int | None) -> None:
+        """Picture a round of the run on the screens, or always the latest one."""
+        self.chosen = None if round is None else (self.run_state.run, round)
 
     def watch_chosen(self) -> None:
         """Another round, another picture."""
@@ -32,10 +37,12 @@ class RoundFigure(Figure):
     @property
     def round_state(self) -> RoundState | None:
         """The round that is pictured; None before the first aggregation."""
-        known = aggregated_rounds(self.run_state)
+        run = self.run_state
+        known = aggregated_rounds(run)
         if not known:
             return None
-        return self.run_state.rounds[self.chosen if self.chosen in known else known[-1]]
+        name, chosen = self.chosen or ("", known[-1])
+        return run.rounds[chosen if name == run.run and chosen in known else known[-1]]
 
     def hospital_label(self, hospital: str, longest: int) -> Content:
         """A hospital's mark and name, padded to `longest` cells of name."""

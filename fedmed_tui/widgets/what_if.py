@@ -121,8 +121,8 @@ class WhatIfBars(Figure, can_focus=True):
         if desk.job:
             what = safe(desk.progress.what) if desk.progress else "asking the hospitals"
             return [total, Content.assemble(("◌ ", "$accent"), what, "   ", ("x", "bold $accent"), (" cancel", "$muted"))]
-        if desk.failure:
-            return [total, Content.assemble(("✖ ", "$error"), safe(desk.failure))]
+        if failure := desk.failure(self.run_state):
+            return [total, Content.assemble(("✖ ", "$error"), safe(failure))]
         if answer is None:
             return [total]
         return [total, _sentence(answer), Content.styled(CAUTION, "$muted")]

@@ -41,6 +41,15 @@ async def show(pilot: Pilot[None], events: list[Stamped] | None = None, *, tab: 
         await redraw(pilot)
 
 
+async def show_another_run(pilot: Pilot[None], app: FedMedApp) -> None:
+    """A run of another name and of three rounds, on the Aggregator screen."""
+    other = RunState()
+    for one in script.stamped(script.run_events("another")):
+        other.apply(one)
+    app.workspace.show_run(other)
+    await redraw(pilot)
+
+
 def flat(pilot: Pilot[None]) -> str:
     """The screen's words with frames and line breaks taken out."""
     return " ".join(text_of(pilot).replace("│", " ").split())
@@ -71,6 +80,17 @@ async def test_arrows_choose_the_round_for_every_panel(app: FedMedApp) -> None:
 
     assert "Weights in round 1" in first and "Too few pairs or voters to try candidates on." in first
     assert "Weights in round 2" in second and "0.37 ▲ +0.12" in second and "✔ less of C × 1.25" in second
+
+
+async def test_a_chosen_round_is_one_of_its_run_alone(app: FedMedApp) -> None:
+    async with app.run_test(size=(120, 40)) as pilot:
+        await show(pilot)
+        await pilot.press("left")
+        assert "Weights in round 2" in flat(pilot)
+
+        await show_another_run(pilot, app)
+
+        assert "Weights in round 3" in flat(pilot)
 
 
 @pytest.mark.parametrize("size", SIZES[:2])
@@ -231,6 +251,9 @@ async def test_a_question_without_an_answer_says_why(app: FedMedApp) -> None:
         await tell(pilot, [Stamped(seq=99, time=script.START, event=failure), ended(failure.job)])
 
         assert text_of(pilot).count("no [/] round. Train first.") == 1, "in its place, not as a toast as well"
+
+        await show_another_run(pilot, app)
+        assert "no [/] round." not in text_of(pilot), "it is said of the run that was asked about"
 
 
 async def test_nothing_can_be_tried_before_the_first_round(app: FedMedApp) -> None:
