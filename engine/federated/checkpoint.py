@@ -162,9 +162,8 @@ class RunFolder:
         Raises RunError when the disk refuses, or another version of the program wrote the round.
         """
         aside: list[RoundSetAside] = []
-        for folder in sorted((self.path / "rounds").glob("[0-9][0-9][0-9]*"), reverse=True):
-            if not folder.name.isdigit():
-                continue
+        folders = (folder for folder in (self.path / "rounds").glob("[0-9][0-9][0-9]*") if folder.name.isdecimal())
+        for folder in sorted(folders, key=lambda folder: int(folder.name), reverse=True):
             try:
                 return read_round(folder), aside
             except SchemaError:
@@ -203,11 +202,11 @@ def read_round(folder: Path) -> Checkpoint:
         extra = (folder / CARRIED).read_bytes() if state.carried_sha256 else b""
     except (OSError, ValueError, RecursionError) as error:
         raise RunError(f"cannot be read: {error}", where=str(folder)) from None
-    if folder.name.isdigit() and state.round != int(folder.name):
+    if folder.name.isdecimal() and state.round != int(folder.name):
         raise RunError(f"it says that it is round {state.round}", where=str(folder))
     if hashlib.sha256(data).hexdigest() != state.sha256:
         raise RunError("its checksum does not match", where=str(folder))
-    if extra and hashlib.sha256(extra).hexdigest() != state.carried_sha256:
+    if state.carried_sha256 and hashlib.sha256(extra).hexdigest() != state.carried_sha256:
         raise RunError("the checksum of its carried tensors does not match", where=str(folder))
     carried = _nested(from_bytes(extra, where=str(folder))) if extra else {}
     return Checkpoint(adapter=from_bytes(data, where=str(folder)), state=state, carried=carried)

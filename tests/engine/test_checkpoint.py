@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from engine.errors import RunError
 from engine.federated.checkpoint import RoundState, RunFolder
 from engine.federated.event_log import EventLog
 from engine.files import write_atomically
-from engine.model.adapters import to_bytes
+from engine.model.adapters import Adapter, to_bytes
 from engine.protocol import RoundFinished, RoundStarted, decode_event
 
 
@@ -20,11 +21,11 @@ def adapter(value: float) -> dict[str, torch.Tensor]:
     return {"lora_A": torch.full((2, 3), float(value))}
 
 
-def save(folder: RunFolder, number: int) -> None:
+def save(folder: RunFolder, number: int, carried: Mapping[str, Adapter] | None = None) -> None:
     finished = RoundFinished(round=number, rounds=9, before=2.0, after=1.0, seconds=3.0)
     digest = hashlib.sha256(to_bytes(adapter(number))).hexdigest()
     state = RoundState(round=number, sha256=digest, settings_hash="s", settings={}, finished=finished, seconds=3.0, weights={})
-    folder.save_round(adapter(number), state)
+    folder.save_round(adapter(number), state, carried)
 
 
 @pytest.fixture
@@ -43,10 +44,19 @@ def test_the_newest_round_is_the_one_to_go_on_from(folder: RunFolder) -> None:
     assert complaints == []
 
 
-@pytest.mark.parametrize("damage", ["flip a bit", "cut short", "no state"])
+def test_rounds_are_ordered_by_number(folder: RunFolder) -> None:
+    for number in (999, 1000):
+        save(folder, number)
+
+    checkpoint, _ = folder.newest_round()
+
+    assert checkpoint is not None and checkpoint.state.round == 1000
+
+
+@pytest.mark.parametrize("damage", ["flip a bit", "cut short", "no state", "nothing carried"])
 def test_a_damaged_round_is_set_aside_and_the_one_before_is_used(folder: RunFolder, damage: str) -> None:
     save(folder, 1)
-    save(folder, 2)
+    save(folder, 2, {"m": adapter(3)})
     tensors, state = folder.path / "rounds/002/global.safetensors", folder.path / "rounds/002/state.json"
     data = tensors.read_bytes()
     match damage:
@@ -54,6 +64,8 @@ def test_a_damaged_round_is_set_aside_and_the_one_before_is_used(folder: RunFold
             tensors.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
         case "cut short":
             tensors.write_bytes(data[: len(data) // 2])
+        case "nothing carried":
+            (folder.path / "rounds/002/carried.safetensors").write_bytes(b"")
         case _:
             state.unlink()
 
