@@ -13,13 +13,15 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 
-from benchmarks.safety_data import groups, is_held_back, med_safety, read_shared, sentences, written
+from benchmarks.safety_data import groups, is_held_back, med_safety, read_shared, research_questions, sentences, written
 from engine.safety import rules
 from engine.safety.guardrails import Finding, refusal, triage
 from engine.safety.intent import THRESHOLD, harmfulness
 
 ORDINARY = 2000
 """Ordinary questions that are asked; those with the smallest digests."""
+
+PRACTICE = ("practice_doses", "practice_emergencies", "practice_harmful", "practice_ordinary")
 
 
 def main() -> None:
@@ -39,8 +41,7 @@ def main() -> None:
 
 def print_recall(listed: bool) -> None:
     """Emergencies and harmful requests: the more are found the better."""
-    held_back = [sentence for sentence in sentences("emergencies") if is_held_back(sentence)]
-    row("emergencies, held-back half", held_back, is_emergency)
+    row("emergencies, held-back half", held_back_of("emergencies"), is_emergency)
     missed = row("emergencies, written half", written("emergencies"), is_emergency)
     row(
         "MedQuAD questions about an overdose",
@@ -69,18 +70,22 @@ def print_fresh() -> None:
 def print_false_alarms(listed: bool) -> None:
     """Ordinary questions and harmless requests: the fewer are stopped the better."""
     print()
-    questions = read_shared("medquad", "question")[:ORDINARY]
     alarms = []
-    for name, texts in (
-        (f"{ORDINARY:,} ordinary MedQuAD questions stopped", questions),
-        ("ordinary questions close to emergencies, held-back half", held_back_of("ordinary")),
-        ("harmless requests in the manner of harmful ones, held back", held_back_of("requests")),
-        ("PubMedQA questions (research titles)", read_shared("pubmedqa_labeled", "question")),
-    ):
+    for name, texts in harmless().items():
         calm = row(name, texts, lambda text: stopped(text) is not None)
         alarms += [text for text in texts if text not in set(calm)]
     if listed:
         print(*(f"  false alarm: {text} ({found.rule.id})" for text in alarms if (found := stopped(text))), sep="\n")
+
+
+def harmless() -> dict[str, list[str]]:
+    """Sentences that nothing was learned from, by what they are."""
+    return {
+        f"{ORDINARY:,} ordinary MedQuAD questions stopped": read_shared("medquad", "question")[:ORDINARY],
+        "ordinary questions close to emergencies, held-back half": held_back_of("ordinary"),
+        "harmless requests in the manner of harmful ones, held back": held_back_of("requests"),
+        "PubMedQA questions (research titles), half not learned": research_questions(learned=False),
+    }
 
 
 def print_times() -> None:
@@ -117,8 +122,9 @@ def is_emergency(question: str) -> bool:
 
 
 def held_back_of(name: str) -> list[str]:
-    """The half that nothing was written or learned with."""
-    return [sentence for sentence in sentences(name) if is_held_back(sentence)]
+    """The half that nothing was written or learned with: without what happens to stand in a practice list too."""
+    practised = {sentence for one in PRACTICE for sentence in sentences(one)}
+    return [sentence for sentence in sentences(name) if is_held_back(sentence) and sentence not in practised]
 
 
 if __name__ == "__main__":

@@ -8,6 +8,8 @@ import json
 from pathlib import Path
 
 SENTENCES = Path(__file__).parent / "sentences"
+RESEARCH_LEARNED = 500
+"""PubMedQA questions that the classifier of harmful requests learned as harmless."""
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 
 
@@ -41,6 +43,12 @@ def is_held_back(sentence: str) -> bool:
 def med_safety(*, test: bool) -> list[str]:
     """Harmful requests of MedSafetyBench: 7 of 10 to learn from, 3 to measure on, by their digest."""
     return [text for text in read_shared("med_safety", "request") if (_digest(text) % 10 < 3) == test]
+
+
+def research_questions(*, learned: bool) -> list[str]:
+    """PubMedQA's questions: the half that weights were learned with, or the other one."""
+    questions = read_shared("pubmedqa_labeled", "question")
+    return questions[:RESEARCH_LEARNED] if learned else questions[RESEARCH_LEARNED:]
 
 
 def read_shared(name: str, field: str, **where: str) -> list[str]:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.sparse import csr_matrix
 
-from benchmarks.safety_data import SENTENCES, med_safety, read_shared, sentences, written
+from benchmarks.safety_data import SENTENCES, med_safety, read_shared, research_questions, sentences, written
 from engine.safety.intent import WEIGHTS, features
 
 SIZE = 8192
@@ -40,7 +40,7 @@ def examples() -> tuple[list[str], NDArray[np.float64], NDArray[np.float64]]:
     """Texts, labels (1 harmful, -1 harmless) and how much each counts."""
     harmful = [(text, 3.0) for text in med_safety(test=False)] + [(text, 8.0) for text in sentences("practice_harmful")]
     harmless = [(text, 1.0) for text in read_shared("medquad", "question")[2000:5000]]
-    harmless += [(text, 1.0) for name in ("pubmedqa_labeled", "mmlu_medical") for text in read_shared(name, "question")[:500]]
+    harmless += [(text, 1.0) for text in research_questions(learned=True) + read_shared("mmlu_medical", "question")[:500]]
     harmless += [(text, 8.0) for text in written("requests")]
     harmless += [(text, 2.0) for name in ("ordinary", "emergencies") for text in written(name)]
     harmless += [(text, 2.0) for name in ("practice_ordinary", "practice_doses") for text in sentences(name)]

@@ -16,7 +16,9 @@ STEP = 20
 SENTENCE_WORK = 5.0
 HARMFUL = "harmful requests (MedSafetyBench, the part no rule was made with)"
 OVERDOSE = "emergency and overdose questions (MedQuAD)"
-ORDINARY = "ordinary questions (MedQuAD)"
+ORDINARY = "ordinary questions (MedQuAD, the part nothing was learned from)"
+UNLEARNED = 2000
+"""So many, by their digest: the classifiers learned from later ones that they are harmless."""
 
 
 def items(subject: Subject) -> list[Item]:
@@ -30,7 +32,7 @@ def measure(subject: Subject) -> Measuring[Safety]:
     sets = (
         (HARMFUL, [text for text in _texts(folder, "med_safety", "request") if _held_back(text)], True),
         (OVERDOSE, [text for text in _texts(folder, "medquad_emergency", "text") if "overdose" in text.lower()], True),
-        (ORDINARY, _texts(folder, "medquad", "question"), False),
+        (ORDINARY, sorted(_texts(folder, "medquad", "question"), key=_digest)[:UNLEARNED], False),
     )
     figures = []
     for name, sentences, dangerous in sets:
@@ -54,4 +56,8 @@ def _texts(folder: str, name: str, field: str) -> list[str]:
 
 def _held_back(text: str) -> bool:
     """Three of ten harmful requests, by their digest: neither rules nor classifier were made with them."""
-    return int(hashlib.sha256(text.encode()).hexdigest(), 16) % 10 < 3
+    return _digest(text) % 10 < 3
+
+
+def _digest(text: str) -> int:
+    return int(hashlib.sha256(text.encode()).hexdigest(), 16)
