@@ -25,6 +25,7 @@ from fedmed_tui.commands import FedMedCommands, PaletteCommand
 from fedmed_tui.export import export_snapshot
 from fedmed_tui.keys import BINDINGS, SINGLE_KEYS
 from fedmed_tui.state import RunState
+from fedmed_tui.styles_cache import let_removed_widgets_go
 from fedmed_tui.theme import DARK, LIGHT, THEMES
 from fedmed_tui.widgets.adapter_list import choices
 from fedmed_tui.widgets.text import safe
@@ -81,6 +82,7 @@ class FedMedApp(App[None]):
 
     def __init__(self, engine_argv: tuple[str, ...] = ENGINE_ARGV, clock: Callable[[], float] = time.time) -> None:
         super().__init__()
+        let_removed_widgets_go()
         self.workspace = Workspace(engine_argv, clock)
         self.workspace.on_change = self._state_changed
         self.workspace.on_failure = self._failed
