@@ -3,9 +3,9 @@
     python -m benchmarks.soak --minutes 120 [--json soak.json]
 
 The real application runs without a terminal over the real engine process, at 120x40. Memory is the resident size of both
-processes, averaged over five minutes (the engine's goes up and down with every training): around minute 10 and at the end. An event is lost when a number is missing in what the
-screen was told, or when the run's record, replayed, differs from what the screen knows. Lag is how much later than asked a 10 ms
-sleep of the screen's loop ends.
+processes, averaged over five minutes (the engine's goes up and down with every training): around minute 10 and at the end. An
+event is lost when a number is missing in what the screen was told, or when the run's record, replayed, differs from what the
+screen knows. Lag is how much later than asked a 10 ms sleep of the screen's loop ends.
 """
 
 from __future__ import annotations
