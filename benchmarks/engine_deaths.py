@@ -34,6 +34,7 @@ from textual.pilot import Pilot
 from benchmarks.harmed_engine import HARM, RECORD_TEXT
 from fedmed_tui import engine_client
 from fedmed_tui.app import FedMedApp
+from fedmed_tui.widgets.header import MODES
 
 SIGNALS = {"SIGKILL": signal.SIGKILL, "SIGSEGV": signal.SIGSEGV, "SIGABRT": signal.SIGABRT, "SIGTERM": signal.SIGTERM}
 PATIENCE = 300.0
@@ -101,9 +102,11 @@ class Harmed:
         await pilot.press("enter")
 
     async def _visit_every_screen(self, pilot: Pilot[None]) -> None:
-        for key, mode in (("2", 2), ("3", 3), ("4", 4), ("6", 6), ("1", 1)):
-            await pilot.press(key)
-            await self.until(pilot, lambda mode=mode: self.app.screen.is_mounted, f"screen {mode}")
+        for number, mode in enumerate(MODES, start=1):
+            await pilot.press(str(number))
+            await self.until(pilot, lambda mode=mode: self.app.current_mode == mode, f"screen {mode}")
+        await pilot.press("escape", "2")  # out of the chat's question
+        await self.until(pilot, lambda: self.app.current_mode == "training", "screen training again")
 
 
 async def many(each: int, draw: random.Random, folder: Path) -> Counter[str]:
