@@ -9,6 +9,7 @@ from typing import ClassVar, Protocol, cast
 from textual.app import ComposeResult
 from textual.binding import ActiveBinding, Binding, BindingType
 from textual.screen import Screen
+from textual.theme import Theme
 from textual.widget import Widget
 
 from fedmed_tui.widgets.footer import KeyLine
@@ -67,8 +68,9 @@ class ModeScreen(Screen[None]):
         return self.APP_KEYS is None or active.node is not self.app or active.binding.id in self.APP_KEYS
 
     def on_mount(self) -> None:
-        """Remember what has to be redrawn."""
+        """Remember what has to be redrawn; hospitals' hues follow the theme."""
         self._figures = [cast(Drawable, widget) for widget in self.query(".figure")]
+        self.app.theme_changed_signal.subscribe(self, self._theme_changed)
 
     def show_state(self) -> None:
         """Bring everything on the screen up to date. Called at most four times a second, on the current screen alone."""
@@ -85,6 +87,10 @@ class ModeScreen(Screen[None]):
         status = workspace.status
         answering, own = bool(workspace.chat.job), workspace.opened is None
         return workspace.training, workspace.stopping, answering, status.ready, status.exit, own
+
+    def _theme_changed(self, theme: Theme) -> None:
+        if self.is_current:
+            self.show_state()
 
     def on_screen_resume(self) -> None:
         """Much may have happened meanwhile."""

@@ -52,9 +52,14 @@ class Figure(Static):
             self._drawn = content
             self.update(content, layout=layout)
 
+    @property
+    def hospitals(self) -> list[str]:
+        """Hospitals' names; the place of each decides how it looks."""
+        return [one.name for one in self.run_state.hospitals] or sorted(self.workspace.partitions)
+
     def hospital_look(self, hospital: str) -> Look:
         """A hospital's mark and hue in the current theme."""
-        names = [one.name for one in self.run_state.hospitals] or sorted(self.workspace.partitions)
+        names = self.hospitals
         place = names.index(hospital) if hospital in names else len(names)
         return look(place, dark=self.app.current_theme.dark)
 

@@ -37,6 +37,7 @@ class PartitionTable(DataTable[Text]):
         super().__init__(cursor_type="row", cursor_foreground_priority="renderable", classes="figure", cell_padding=0)
         self.workspace = workspace
         self._shown: list[PartitionDescribed] = []
+        self._theme = ""
 
     def on_mount(self) -> None:
         """Columns of numbers are right-aligned, their titles too."""
@@ -46,10 +47,10 @@ class PartitionTable(DataTable[Text]):
     def draw(self) -> None:
         """Bring the rows up to date; the cursor stays where it was."""
         now = [self.workspace.partitions[name] for name in sorted(self.workspace.partitions)]
-        if now == self._shown:
+        if (now, self.app.theme) == (self._shown, self._theme):
             return
         cursor = self.cursor_row
-        self._shown = now
+        self._shown, self._theme = now, self.app.theme
         self.clear()
         most = max((pairs_of(one) for one in now), default=1)
         for place, one in enumerate(now):
@@ -84,6 +85,11 @@ class PartitionFigure(Figure):
     def watch_partition(self) -> None:
         """Another hospital, another picture."""
         self.draw()
+
+    @property
+    def hospitals(self) -> list[str]:
+        """Those of the table, whichever run is on the screens."""
+        return sorted(self.workspace.partitions)
 
     def picture(self, width: int) -> Content:
         """What is in the partition, or what to expect here."""
@@ -132,10 +138,6 @@ class TaskLine(Figure):
         if task.stopping:
             return Content.assemble(("◌ ", "$accent"), "stopping")
         progress = task.progress
-        if progress is None and self.workspace.training:
-            return Content.assemble(
-                ("◌ ", "$accent"), f"{safe(task.title)}: waits for the end of the run  ", ("x", "bold $accent"), " cancel"
-            )
         doing = one_line(f"{task.title}: {progress.what}" if progress else task.title, width - 2)
         first = Content.assemble(("◌ ", "$accent"), doing)
         share = progress.done / progress.total if progress and progress.total else 0.0

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from textual.pilot import Pilot
 
 from engine.protocol import Stamped
 from fedmed_tui.app import FedMedApp
+from fedmed_tui.workspace import Workspace
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))  # for `script`, which the fake engine imports as well
@@ -53,13 +55,22 @@ def fake_engine(pace: float) -> tuple[str, ...]:
 
 
 async def tell(pilot: Pilot[None], events: list[Stamped]) -> None:
-    """Let the application hear events, and wait until the current screen shows them."""
+    """Let the application hear the events of a run, and wait until the current screen shows them."""
     app = pilot.app
     assert isinstance(app, FedMedApp)
     await until(pilot, lambda: app.workspace.data_job)  # the engine was started, which forgets what was known before
-    for stamped in events:
-        app.workspace.take(stamped)
+    with run_asked_for(app.workspace):
+        for stamped in events:
+            app.workspace.take(stamped)
     await redraw(pilot)
+
+
+@contextmanager
+def run_asked_for(workspace: Workspace) -> Iterator[None]:
+    """What the workspace hears meanwhile belongs to a run that it has asked for."""
+    before, workspace.run_job = workspace.run_job, workspace.run_job or "run-1"
+    yield
+    workspace.run_job = before
 
 
 async def redraw(pilot: Pilot[None]) -> None:
@@ -85,3 +96,17 @@ def text_of(pilot: Pilot[None]) -> str:
     width, height = pilot.app.size
     strips = screen._compositor.render_strips()
     return "\n".join("".join(segment.text for segment in strip)[:width] for strip in strips[:height])
+
+
+def colours_of(pilot: Pilot[None]) -> set[str]:
+    """Every colour that something on the screen is written in, as `#rrggbb`."""
+    segments = (segment for strip in pilot.app.screen._compositor.render_strips() for segment in strip)
+    styles = (segment.style for segment in segments if segment.style and segment.text.strip())
+    return {style.color.get_truecolor().hex for style in styles if style.color}
+
+
+def colours_of(pilot: Pilot[None]) -> set[str]:
+    """Every colour that something on the screen is written in, as `#rrggbb`."""
+    segments = (segment for strip in pilot.app.screen._compositor.render_strips() for segment in strip)
+    styles = (segment.style for segment in segments if segment.style and segment.text.strip())
+    return {style.color.get_truecolor().hex for style in styles if style.color}

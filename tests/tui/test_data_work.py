@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 import script
 import script_data
@@ -11,6 +12,7 @@ from textual.widgets import Input, Select
 
 from engine.protocol import ImportData, JobFinished, PartitionData
 from fedmed_tui.app import FedMedApp
+from fedmed_tui.datadesk import Task
 from screens.confirm import ConfirmScreen
 from screens.import_data import ImportScreen
 from screens.imported import ImportedScreen
@@ -256,6 +258,21 @@ async def test_d_shows_copies_as_a_matrix_and_how_hospitals_differ(fake_app: Fed
         assert any("Looked for copies" in line and "44 found" in line for line in lines)
 
 
+async def test_copies_bear_the_marks_of_the_table_whichever_run_is_on_the_screens(app: FedMedApp) -> None:
+    copies = script_data.overlap()
+    copies = msgspec.structs.replace(copies, pairs=dict.fromkeys(("North", "South"), 250), leaks=(), examples=())
+    async with app.run_test(size=(120, 36)) as pilot:
+        await tell(pilot, script.session_events())
+        partitions = {name: script.partition(name) for name in ("North", "South")}
+        app.workspace.partitions, app.workspace.desk.overlap = partitions, copies
+        await pilot.press("1")
+        await redraw(pilot)
+
+        shown = text_of(pilot)
+
+    assert shown.count("● North") == shown.count("▲ South") == 2, "in the table and in the matrix"
+
+
 async def test_f_counts_findings_by_kind_and_says_that_names_were_not_looked_for(fake_app: FedMedApp) -> None:
     async with fake_app.run_test(size=(120, 36)) as pilot:
         await open_data(pilot)
@@ -278,6 +295,17 @@ async def test_findings_about_one_folder_are_not_shown_for_another(fake_app: Fed
         await redraw(pilot)
 
         assert "looks for copies within" in text_of(pilot)
+
+
+async def test_data_work_goes_on_beside_a_run(app: FedMedApp) -> None:
+    async with app.run_test(size=(80, 24)) as pilot:
+        await tell(pilot, script.session_events(until=5))
+        app.workspace.run_job, app.workspace.desk.task = "run-1", Task("data-9", "Looking for copies")
+        await pilot.press("1")
+        await redraw(pilot)
+
+        assert "waits" not in text_of(pilot)
+        assert any("◌ Looking for copies" in line for line in text_of(pilot).splitlines())
 
 
 async def test_one_long_piece_of_work_at_a_time(slow_app: FedMedApp) -> None:
