@@ -103,10 +103,3 @@ def colours_of(pilot: Pilot[None]) -> set[str]:
     segments = (segment for strip in pilot.app.screen._compositor.render_strips() for segment in strip)
     styles = (segment.style for segment in segments if segment.style and segment.text.strip())
     return {style.color.get_truecolor().hex for style in styles if style.color}
-
-
-def colours_of(pilot: Pilot[None]) -> set[str]:
-    """Every colour that something on the screen is written in, as `#rrggbb`."""
-    segments = (segment for strip in pilot.app.screen._compositor.render_strips() for segment in strip)
-    styles = (segment.style for segment in segments if segment.style and segment.text.strip())
-    return {style.color.get_truecolor().hex for style in styles if style.color}
