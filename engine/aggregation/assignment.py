@@ -31,25 +31,27 @@ def assignment(
         trains=trained_factors(config.aggregation.combine, number),
         held=held,
         corrections=_corrections(controls),
+        ranks={name: held + rank for name, rank in config.lora.hospital_ranks.items()},
+        gradients=config.training.objective == "scaffold",
     )
 
 
 def controls(updates: Sequence[Update], carried: Mapping[str, Adapter]) -> dict[str, Adapter]:
     """The control variates that the next round's corrections are made of; empty unless hospitals sent gradients.
 
-    A hospital that was left out of the round keeps the one that is `carried` from before.
+    A hospital that was left out of the round keeps the one that is `carried` from before, and under `alternate` everybody keeps
+    that of the factor which was not trained.
     """
     kept = {key: control for key, control in carried.items() if key.startswith(CONTROL)}
-    return kept | {CONTROL + update.hospital: update.gradient for update in updates if update.gradient}
+    sent = {CONTROL + update.hospital: update.gradient for update in updates if update.gradient}
+    return kept | {key: {**kept.get(key, {}), **gradient} for key, gradient in sent.items()}
 
 
 def _corrections(controls: Mapping[str, Adapter]) -> dict[str, Adapter]:
-    """c − c_k for each hospital, c the mean of all c_k. A factor that a hospital did not train has none."""
-    if not controls:
-        return {}
-    names = next(iter(controls.values()))
-    mean = {name: torch.stack([control[name] for control in controls.values()]).mean(dim=0) for name in names}
-    return {hospital: {name: mean[name] - control[name] for name in names} for hospital, control in controls.items()}
+    """c − c_k for each hospital, c the mean of all c_k. A factor that a hospital has not trained yet has none."""
+    names = sorted({name for control in controls.values() for name in control})
+    mean = {name: torch.stack([control[name] for control in controls.values() if name in control]).mean(dim=0) for name in names}
+    return {hospital: {name: mean[name] - own for name, own in control.items()} for hospital, control in controls.items()}
 
 
 def _on_top(start: Adapter, fresh: Adapter) -> Adapter:

@@ -13,23 +13,28 @@ from statistics import median
 import torch
 from torch import Tensor
 
-from engine.federated.local import truncated
+from engine.federated.local import factor_of, truncated
 from engine.federated.update import Assessment, Assignment, Evaluation, Lost, Update, Verdict
 from engine.model.adapters import Adapter, digest_of
 
 TOO_LONG = 100.0
 """An update that moves so many times as far as the others' median is no training result. The agent's own gate is far tighter."""
+MOST = 1e12
+"""No loss, count or time is larger, and no sum or square of what is believed overflows."""
+LEAST_LOSS = 1e-6
+"""Gains are told as shares of a loss: of a smaller one, such as one that was rounded to 0, there are none."""
 
 
 def unfit(update: Update, task: Assignment) -> Lost | None:
-    """What is wrong with an update by itself: it is of another round, is not finite, or does not fit the model."""
+    """What is wrong with an update by itself: it is of another round, not possible, not finite, or does not fit the model."""
     if update.round != task.round:
         return Lost(update.hospital, "stale", "its update is of another round")
-    scalars = (update.loss, update.variance, update.seconds)
-    counts = (update.pairs, update.steps, update.tokens)
-    if not all(map(math.isfinite, scalars)) or min(*counts, update.seconds) < 0 or update.pairs == 0:
+    figures = (update.loss, update.variance, update.seconds, update.steps, update.tokens, update.pairs)
+    if not _possible(*figures) or update.pairs == 0:
         return Lost(update.hospital, "damaged", "the figures of its update are not possible")
-    problem = _misfit(update.adapter, task.start) or _misfit(update.gradient, task.start, some=True)
+    own = truncated(task.start, task.ranks[update.hospital]) if update.hospital in task.ranks else task.start
+    sloped = {name: own[name] for name in own if task.gradients and factor_of(name) in task.trains}
+    problem = _misfit(update.adapter, own) or _misfit(update.gradient, sloped)
     return Lost(update.hospital, "damaged", problem) if problem else None
 
 
@@ -64,44 +69,46 @@ def out_of_line(updates: Sequence[Update], task: Assignment, before: Mapping[str
 
 
 def unfit_evaluation(evaluation: Evaluation) -> Lost | None:
-    """An evaluation must be of a finite loss on something."""
-    fine = math.isfinite(evaluation.loss) and evaluation.pairs > 0 and evaluation.tokens > 0
-    return None if fine else Lost(evaluation.hospital, "damaged", "its validation loss is not a number")
+    """An evaluation must be of a possible loss on something."""
+    fine = _possible(evaluation.loss, evaluation.pairs, evaluation.tokens) and evaluation.pairs and evaluation.tokens
+    return None if fine else Lost(evaluation.hospital, "damaged", "its validation loss is not possible")
 
 
 def unfit_verdict(verdict: Verdict, asked: Assessment) -> Lost | None:
-    """A verdict must hold as many finite numbers as were asked for."""
+    """A verdict must hold as many possible numbers as were asked for, from no more pairs and tokens than that."""
     candidates, hospitals = len(asked.vectors), len(asked.adapters) - 1
     sizes = tuple(map(len, (verdict.losses, verdict.gains, verdict.errors, verdict.slopes)))
-    numbers = (*verdict.losses, *verdict.gains, *verdict.slopes, verdict.seconds)
-    if verdict.pairs == 0:
+    if verdict.pairs == 0 and verdict.tokens == 0 and _possible(verdict.seconds):
         return None  # it had no pairs to try the candidates on, and says so
     fits = sizes == (candidates, candidates, candidates, hospitals if asked.slopes else 0)
-    counts = (verdict.pairs, verdict.tokens, *verdict.errors)  # the error of a single pair's gain is infinite
-    if not fits or not all(map(math.isfinite, numbers)) or not all(count >= 0 for count in counts):
+    allowed = 0 < verdict.pairs <= asked.pairs and 0 < verdict.tokens <= asked.tokens.get(verdict.voter, 0)
+    errors = [error for error in verdict.errors if verdict.pairs > 1 or error != math.inf]  # that of a single pair is infinite
+    signed = map(abs, (*verdict.gains, *verdict.slopes))
+    if not fits or not allowed or not _possible(verdict.seconds, *verdict.losses, *errors, *signed):
         return Lost(verdict.voter, "damaged", "its verdict on the candidates does not hold the numbers asked for")
+    if verdict.losses[0] < LEAST_LOSS:
+        return Lost(verdict.voter, "damaged", "its losses are 0, so that nothing can be told from them")
     return None
 
 
-def _misfit(adapter: Adapter, start: Adapter, *, some: bool = False) -> str:
-    """Why these tensors do not go with the start adapter's, at a rank of their own; empty when they do. `some` may be missing."""
-    if not (adapter.keys() <= start.keys() if some else adapter.keys() == start.keys()):
-        return "its update has other tensors than this model's"
-    own = {int(_rank(name, tensor)) for name, tensor in adapter.items() if tensor.dim() == 2}
-    for name, tensor in adapter.items():
-        expected = list(start[name].shape)
-        expected[0 if ".lora_A." in name else -1] = max(own, default=0)
-        if tensor.layout != torch.strided or tensor.dtype != torch.float32 or list(tensor.shape) != expected:
-            return "a tensor of its update has another shape or type than this model's"
-        if max(own) > _rank(name, start[name]):
-            return "its update has a higher rank than it was given"
+def _possible(*figures: float) -> bool:
+    return all(0 <= figure <= MOST for figure in figures)  # NaN is not
+
+
+def _misfit(tensors: Adapter, expected: Mapping[str, Tensor]) -> str:
+    """Why these tensors are not of the names and shapes expected; empty when they are."""
+    if tensors.keys() != expected.keys():
+        return "its update has other tensors than those it was to train"
+    for name, tensor in tensors.items():
+        if tensor.layout != torch.strided or tensor.dtype != torch.float32 or tensor.shape != expected[name].shape:
+            return "a tensor of its update has another shape or type than it was given"
         if not torch.isfinite(tensor).all():
             return "its update holds NaN or infinity"
     return ""
 
 
 def _rank(name: str, tensor: Tensor) -> int:
-    return tensor.shape[0] if ".lora_A." in name else tensor.shape[-1]
+    return tensor.shape[0] if factor_of(name) == "A" else tensor.shape[-1]
 
 
 def _moved(adapter: Adapter, start: Adapter) -> float:

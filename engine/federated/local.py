@@ -31,7 +31,7 @@ class LocalSteps:
         self._slot = bank.parameters()
         self._forget_gradients()
         named = zip(sorted(start), self._slot, strict=True)
-        self._parameters = {name: p for name, p in named if _factor(name) in assignment.trains}
+        self._parameters = {name: p for name, p in named if factor_of(name) in assignment.trains}
         self._start = {name: start[name].to(p.device) for name, p in self._parameters.items()}
         self._held = assignment.held
         self._correction = assignment.corrections.get(hospital, {})
@@ -75,14 +75,14 @@ class LocalSteps:
                 gradient.add_(parameter.detach() - self._start[name], alpha=self._settings.proximal)
             elif self._settings.objective == "scaffold":
                 self._gradients[name] += gradient
-                if name in self._correction:  # not in the first round, nor for the factor that `alternate` trained before
+                if name in self._correction:  # not in its first round with this factor
                     gradient.add_(self._correction[name].to(gradient.device))
             _frozen(name, gradient, self._held).zero_()
 
 
 def truncated(adapter: Adapter, rank: int) -> Adapter:
     """The first `rank` directions; after an SVD these are the ones that matter most."""
-    return {name: tensor[:rank] if _factor(name) == "A" else tensor[:, :rank] for name, tensor in adapter.items()}
+    return {name: tensor[:rank] if factor_of(name) == "A" else tensor[:, :rank] for name, tensor in adapter.items()}
 
 
 def learning_rate_scale(step: int, total: int, warmup_fraction: float) -> float:
@@ -93,10 +93,11 @@ def learning_rate_scale(step: int, total: int, warmup_fraction: float) -> float:
     return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, total - warmup)))
 
 
-def _factor(name: str) -> str:
+def factor_of(name: str) -> str:
+    """Which factor an adapter's tensor is: `A` or `B`."""
     return "A" if ".lora_A." in name else "B"
 
 
 def _frozen(name: str, tensor: Tensor, held: int) -> Tensor:
     """The part of a tensor that belongs to the first `held` directions."""
-    return tensor[:held] if _factor(name) == "A" else tensor[:, :held]
+    return tensor[:held] if factor_of(name) == "A" else tensor[:, :held]

@@ -31,6 +31,10 @@ class Assignment:
     """By hospital, what scaffold adds to each gradient."""
     hospitals: tuple[str, ...] = ()
     """Who trains; empty is everybody. For the transport: hospitals are not told who else does."""
+    ranks: Mapping[str, int] = field(default_factory=dict)
+    """Directions of `start` that a hospital gets, where it is not all of them: the held ones and those that it trains."""
+    gradients: bool = False
+    """Hospitals also send the mean gradient of what they train, for scaffold."""
 
     def asks(self, hospital: str) -> bool:
         """Whether a hospital trains in this round."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 
 import pytest
 
@@ -16,6 +16,7 @@ from engine.federated.update import Assessment, Update, Verdict
 from engine.protocol import Stamped, decode_event, encode_event
 from engine.settings import RunConfig, load_config
 from tests.aggregation.adapters import adapter, update, zero
+from tests.engine.faults import VERDICTS
 
 Loss = Callable[[tuple[float, ...]], float]
 PAIR_TOKENS = 10
@@ -24,8 +25,14 @@ PAIR_TOKENS = 10
 class Voters:
     """Answers like hospitals do: each has a loss over weight vectors, the same on all of its pairs but for some spread."""
 
-    def __init__(self, losses: dict[str, Loss], spread: float = 0.001, pairs: int = 16) -> None:
-        self._losses, self._spread, self._pairs = losses, spread, pairs
+    def __init__(
+        self,
+        losses: dict[str, Loss],
+        spread: float = 0.001,
+        pairs: int = 16,
+        spoilt: Mapping[str, Callable[[Verdict], Verdict]] | None = None,
+    ) -> None:
+        self._losses, self._spread, self._pairs, self._spoilt = losses, spread, pairs, spoilt or {}
         self.asked: list[Assessment] = []
 
     def assess(self, assessment: Assessment) -> Generator[Verdict | None, None, None]:
@@ -37,7 +44,8 @@ class Voters:
             errors = [0.0, *(self._spread / math.sqrt(max(1, pairs)) for _ in losses[1:])]
             slopes = self._slopes(voter, assessment.vectors[0]) if assessment.slopes else ()
             gains = tuple(losses[0] - loss for loss in losses)
-            yield Verdict(voter, tuple(losses), gains, tuple(errors), slopes, pairs, pairs * PAIR_TOKENS, seconds=0.0)
+            verdict = Verdict(voter, tuple(losses), gains, tuple(errors), slopes, pairs, pairs * PAIR_TOKENS, seconds=0.0)
+            yield self._spoilt.get(voter, lambda sound: sound)(verdict)
 
     def _slopes(self, voter: str, at: tuple[float, ...]) -> tuple[float, ...]:
         step = 1e-5
@@ -168,6 +176,18 @@ def test_one_liar_cannot_get_an_honest_hospital_suspected() -> None:
 
 def test_a_single_vote_cannot_buy_more_than_its_bound() -> None:
     assert bounded_mean([0.01, 0.01, 1000.0]) == pytest.approx((0.01 + 0.01 + 0.03) / 3)
+
+
+@pytest.mark.parametrize("fault", VERDICTS)
+def test_a_voter_with_an_impossible_verdict_is_not_heard_again(fault: str) -> None:
+    best = bowl(0.2, 0.3, 0.5)
+    voters = Voters({"A": best, "B": best, "C": best}, spoilt={"C": VERDICTS[fault]})
+
+    result = aggregate(voters)
+
+    assert [(lost.hospital, lost.kind) for lost in result.lost] == [("C", "damaged")]
+    assert [use.voter for use in result.event.slices] == ["A", "B"]
+    assert result.event.verdict == "chosen"
 
 
 def test_an_update_far_too_long_is_gated_before_anything_is_tried() -> None:

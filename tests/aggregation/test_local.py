@@ -93,3 +93,24 @@ def test_scaffold_sends_its_mean_gradient_and_is_corrected_by_the_others(bank: A
     assert torch.allclose(task.corrections["B"][name], (other[name] - alone.gradient[name]) / 2)
     assert changed(alone.adapter, corrected.adapter) == {"A", "B"}
     assert torch.allclose(corrected.gradient[name], alone.gradient[name], atol=0.5)  # its own gradients, uncorrected
+
+
+def test_under_alternate_a_hospital_that_missed_a_round_is_corrected_by_those_who_trained_the_factor(bank: AdapterBank) -> None:
+    config, start = settings(training__objective="scaffold", aggregation__combine="alternate"), bank.initial(1)
+    (a, b), *_ = layers(start)
+    both = {a: torch.ones_like(start[a]), b: torch.ones_like(start[b])}
+
+    task = assignment(config, 3, start, {CONTROL + "A": {b: 3 * both[b]}, CONTROL + "B": both}, bank.initial)
+
+    assert task.corrections["A"].keys() == {b}
+    assert torch.equal(task.corrections["A"][b], -both[b])
+    assert not task.corrections["B"][a].any()
+
+
+def test_under_alternate_the_control_variate_of_the_other_factor_is_kept(bank: AdapterBank) -> None:
+    config, start = settings(training__objective="scaffold", aggregation__combine="alternate"), trained(bank, 1)
+    first, second = (train(bank, config, assignment(config, number, start, {}, bank.initial)) for number in (1, 2))
+
+    kept = controls([second], controls([first], {}))
+
+    assert kept[CONTROL + "B"].keys() == start.keys()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -9,8 +10,9 @@ from typing import Any
 import torch
 
 from engine.federated.hospital import Hospital
+from engine.federated.local import truncated
 from engine.federated.transport import Assessing, Evaluating, Training, Transport
-from engine.federated.update import Assessment, Assignment, Lost, Update
+from engine.federated.update import Assessment, Assignment, Lost, Update, Verdict
 from engine.model.adapters import Adapter
 from engine.protocol import HospitalInfo
 
@@ -88,12 +90,29 @@ def _stale(_: Faulty, update: Update, task: Assignment) -> Update:
     return replace(update, round=task.round - 1)
 
 
+def _lower_rank(_: Faulty, update: Update, task: Assignment) -> Update:
+    return replace(update, adapter=truncated(update.adapter, 1))
+
+
+def _uninvited_gradient(_: Faulty, update: Update, task: Assignment) -> Update:
+    return replace(update, gradient=dict(update.adapter))
+
+
+def _figures(**figures: float) -> Damage:
+    return lambda _, update, task: replace(update, **figures)
+
+
 DAMAGES: dict[str, tuple[str, Damage]] = {
     "NaN": ("damaged", _filled(float("nan"))),
     "infinity": ("damaged", _filled(float("inf"))),
     "wrong shape": ("damaged", _wrong_shape),
     "wrong names": ("damaged", _wrong_names),
-    "impossible figures": ("damaged", lambda _, update, task: replace(update, loss=float("nan"))),
+    "lower rank": ("damaged", _lower_rank),
+    "uninvited gradient": ("damaged", _uninvited_gradient),
+    "loss that is no number": ("damaged", _figures(loss=float("nan"))),
+    "variance below 0": ("damaged", _figures(variance=-1.0)),
+    "loss out of all bounds": ("damaged", _figures(loss=1e200)),
+    "pairs out of all bounds": ("damaged", _figures(pairs=10**400)),
     "zero update": ("unchanged", _unchanged),
     "1,000 times too large": ("too long", _too_long),
     "another's adapter": ("copied", _neighbours),
@@ -101,6 +120,24 @@ DAMAGES: dict[str, tuple[str, Damage]] = {
     "killed": ("gone", lambda _, update, task: Lost(update.hospital, "gone", "its process is gone")),
 }
 """By fault: what the coordinator calls it, and how to do it."""
+
+
+def _verdict(**figures: Callable[[Verdict], Any]) -> Callable[[Verdict], Verdict]:
+    return lambda verdict: replace(verdict, **{name: figure(verdict) for name, figure in figures.items()})
+
+
+VERDICTS: dict[str, Callable[[Verdict], Verdict]] = {
+    "losses of 0": _verdict(losses=lambda verdict: (0.0,) * len(verdict.losses)),
+    "losses below 0": _verdict(losses=lambda verdict: (-2.0,) * len(verdict.losses)),
+    "no tokens": _verdict(tokens=lambda _: 0),
+    "more tokens than allowed": _verdict(tokens=lambda _: 10**9),
+    "more pairs than asked for": _verdict(pairs=lambda _: 10**9),
+    "infinite errors on many pairs": _verdict(errors=lambda verdict: (math.inf,) * len(verdict.errors)),
+    "errors out of all bounds": _verdict(errors=lambda verdict: (1e200,) * len(verdict.errors)),
+    "gains out of all bounds": _verdict(gains=lambda verdict: (1e308,) * len(verdict.gains)),
+    "too few numbers": _verdict(losses=lambda verdict: verdict.losses[1:]),
+}
+"""By fault: how to do it to the verdict on candidates."""
 
 
 class Misbehaving(Hospital):
