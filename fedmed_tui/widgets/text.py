@@ -87,15 +87,15 @@ class Column:
 
 
 def table(columns: Sequence[Column], rows: Sequence[Sequence[Content | str]], width: int) -> Content:
-    """Columns of equal width line by line, below their titles; right-aligned unless said otherwise; never wider than `width`."""
+    """Columns of equal width line by line, below their titles; right-aligned unless said otherwise.
+
+    Never wider than `width`, which is 4 cells at least: what does not fit is left out or cut.
+    """
     cells = [[Content.styled(column.title, "$muted") for column in columns], *([_content(cell) for cell in row] for row in rows)]
     widths = [max(row[at].cell_length for row in cells) for at in range(len(columns))]
     shown = _fitting(columns, widths, width)
-    overhang = sum(widths[at] for at in shown) + GAP * (len(shown) - 1) - width
-    if overhang > 0:
-        widest = max(shown, key=lambda at: widths[at])
-        widths[widest] = max(1, widths[widest] - overhang)
-    lines = [Content(" " * GAP).join(_aligned(row[at], widths[at], columns[at]) for at in shown) for row in cells]
+    room = dict(zip(shown, _cut([widths[at] for at in shown], width - GAP * (len(shown) - 1)), strict=True))
+    lines = [Content(" " * GAP).join(_aligned(row[at], room[at], columns[at]) for at in shown) for row in cells]
     return Content("\n").join(lines)
 
 
@@ -104,6 +104,15 @@ def _fitting(columns: Sequence[Column], widths: Sequence[int], width: int) -> li
     while len(shown) > 2 and sum(widths[at] for at in shown) + GAP * (len(shown) - 1) > width:
         shown.remove(min(reversed(shown), key=lambda at: columns[at].keep))
     return shown
+
+
+def _cut(widths: Sequence[int], room: int) -> list[int]:
+    """The widest columns give cells away until all of them fit into `room`, or have one cell each."""
+    room = max(room, len(widths))
+    cut = [min(width, room) for width in widths]
+    while sum(cut) > room:
+        cut[cut.index(max(cut))] -= 1
+    return cut
 
 
 def _aligned(cell: Content, width: int, column: Column) -> Content:
