@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,7 +25,7 @@ from engine.benchmark_messages import (
 )
 from engine.errors import FedMedError
 from engine.jobs.context import Engine
-from engine.jobs.model import ensure_bank
+from engine.jobs.model import ensure_bank, model_held
 from engine.protocol import Progress
 from engine.scheduler import Job
 
@@ -56,26 +55,15 @@ def benchmark(engine: Engine, command: RunBenchmark) -> Job:
     subject = open_subject(engine, command)
     suites = [suite for suite in (QUICK if command.quick else SUITES) if not command.suites or suite in command.suites]
     results = _blank(subject)
-    if not command.quick:
-        yield from ensure_bank(engine, command.job, subject.config.model, subject.config.lora)
-    with _model_kept(engine, "" if command.quick else command.run):
+    if command.quick:  # it needs no model, and may go on beside a run
         results = yield from _measure(subject, suites, results)
+    else:
+        with model_held(engine, command.run):
+            yield from ensure_bank(engine, command.job, subject.config.model, subject.config.lora, command.run)
+            results = yield from _measure(subject, suites, results)
     results = replace(results, environment=environment(), seconds=time.monotonic() - started)
     yield Progress(job=command.job, what="drawing the figure", done=0, total=0)
     yield BenchmarkFinished(job=command.job, folder=str(write(results)), results=results)
-
-
-@contextmanager
-def _model_kept(engine: Engine, run: str) -> Iterator[None]:
-    """No other job may load another base model meanwhile. A quick benchmark, which has no run to name, does not mind."""
-    if not run:
-        yield
-        return
-    engine.measured_run = run
-    try:
-        yield
-    finally:
-        engine.measured_run = ""
 
 
 def _measure(subject: Subject, suites: list[Suite], results: BenchmarkResults) -> Generator[Any, None, BenchmarkResults]:

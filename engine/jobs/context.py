@@ -25,8 +25,8 @@ class Engine:
     """What was said when `bank` was loaded."""
     live_run: str = ""
     """The run in progress."""
-    measured_run: str = ""
-    """The run whose benchmark is in progress: its base model stays loaded."""
+    holder: str = ""
+    """The run in progress, or whose benchmark is, from before its model is loaded: no other job may load another one."""
     serving: Serving | None = None
     """Answers from `bank`; made by the first question, or at once where a screen is attached."""
     attending: Attending | None = None

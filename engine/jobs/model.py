@@ -5,7 +5,8 @@ from __future__ import annotations
 import gc
 import os
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 
 import torch
 
@@ -20,22 +21,33 @@ from engine.settings import LoraSettings, ModelSettings
 Loading = Generator[AnyEvent | None, None, AdapterBank]
 
 
-def ensure_bank(engine: Engine, job: str, model: ModelSettings, lora: LoraSettings | None = None) -> Loading:
-    """The bank for these settings: the loaded one where it fits, else a new one. `lora` None takes any adapter shape.
+@contextmanager
+def model_held(engine: Engine, run: str) -> Iterator[None]:
+    """Within it, only this run's own job may load a model."""
+    engine.holder = run
+    try:
+        yield
+    finally:
+        engine.holder = ""
+
+
+def ensure_bank(engine: Engine, job: str, model: ModelSettings, lora: LoraSettings | None = None, holder: str = "") -> Loading:
+    """The bank for these settings: the loaded one where it fits, else a new one.
+
+    Args:
+        lora: None takes any adapter shape.
+        holder: the run that asks, where it holds the model.
 
     Raises:
-        ModelError: it cannot be loaded, or a run in progress uses another base model.
+        ModelError: it cannot be loaded, or a run in progress uses another base model or is loading its own.
     """
     bank = engine.bank
     if bank is not None and bank.base.settings == model and lora in (None, bank.lora):
         return bank
-    holder = engine.live_run or engine.measured_run
-    if bank is not None and holder:
-        raise ModelError(
-            f"the run in progress ({holder}) uses another base model or adapter shape.",
-            where="model",
-            hint="Wait for it to finish, or stop it first.",
-        )
+    if engine.holder not in ("", holder):
+        does = "uses another base model or adapter shape" if bank is not None else "is loading its base model"
+        hint = "Wait for it to finish, or stop it first." if bank is not None else "Ask again in a moment."
+        raise ModelError(f"the run in progress ({engine.holder}) {does}.", where="model", hint=hint)
     return (yield from _load(engine, job, model, lora or LoraSettings()))
 
 

@@ -11,8 +11,8 @@ from engine.data.partition import list_hospitals
 from engine.errors import FederationError
 from engine.federated.hospital import Hospital
 from engine.federated.transport import InProcess, Transport
-from engine.jobs.context import Engine
 from engine.manifest import Manifest
+from engine.model.adapters import AdapterBank
 from engine.protocol import AnyEvent, HospitalInfo, Progress, RunStarted, decode_event
 from engine.settings import RunConfig
 
@@ -25,8 +25,8 @@ class Reach(Protocol):
     names: tuple[str, ...]
     """Sorted."""
 
-    def open(self, engine: Engine, job: str, manifest: Manifest) -> Opening:
-        """Reach everybody; the model is loaded by then. Returns the transport."""
+    def open(self, bank: AdapterBank, job: str, manifest: Manifest) -> Opening:
+        """Reach everybody, with the loaded model. Returns the transport."""
         ...
 
     def carrying(self) -> float:
@@ -47,12 +47,11 @@ class Here:
         self.names = tuple(sorted(config.data.hospitals or list_hospitals(folder)))
         self._hospitals = [Hospital(name, folder, config) for name in self.names]
 
-    def open(self, engine: Engine, job: str, manifest: Manifest) -> Opening:
+    def open(self, bank: AdapterBank, job: str, manifest: Manifest) -> Opening:
         """Give everybody the model."""
-        assert engine.bank is not None
         yield Progress(job=job, what="reading the pairs", done=0, total=0)
         for hospital in self._hospitals:
-            hospital.attach(engine.bank)
+            hospital.attach(bank)
         return InProcess(self._hospitals, manifest.config.federation.deadline_s)
 
     def carrying(self) -> float:
@@ -81,19 +80,18 @@ class Elsewhere:
                 hint=f"It has {', '.join(self._federation.hospitals)}.",
             )
 
-    def open(self, engine: Engine, job: str, manifest: Manifest) -> Opening:
+    def open(self, bank: AdapterBank, job: str, manifest: Manifest) -> Opening:
         """Submit the job and let everybody join. Raises FederationError naming who is missing or does not fit."""
         from engine.federated.flare import wire
         from engine.federated.flare.transport import FlareTransport
         from engine.federated.flare.worker import tokenizer_digest
 
-        assert engine.bank is not None and engine.loaded is not None
         invitation = wire.Join(
             run=manifest.run,
             config=manifest.config,
-            digest=engine.loaded.digest,
-            quantization=engine.loaded.quantization,
-            tokenizer=tokenizer_digest(engine.bank),
+            digest=bank.base.folder.digest,
+            quantization=bank.base.quantization,
+            tokenizer=tokenizer_digest(bank),
         )
         self._transport = FlareTransport(self._federation, invitation, known(locations.run_folder(manifest.run)))
         yield from self._transport.open(job)

@@ -19,7 +19,7 @@ from engine.federated.event_log import EventLog
 from engine.federated.hospital import Hospital
 from engine.federated.transport import InProcess, Transport
 from engine.jobs.context import Engine
-from engine.jobs.model import ensure_bank
+from engine.jobs.model import ensure_bank, model_held
 from engine.jobs.reach import Reach, reach
 from engine.manifest import Manifest, read_manifest
 from engine.model.adapters import AdapterBank
@@ -45,12 +45,13 @@ def start_run(engine: Engine, command: StartRun) -> Job:
     """A new run, looked at by `check_start`. Raises RunError when another is in progress; DataError, ModelError."""
     hospitals = _hospitals(engine, command.run, command.config)
     yield None
-    bank = yield from ensure_bank(engine, command.job, command.config.model, command.config.lora)
-    with RunFolder(command.run) as folder:
-        manifest = _new_manifest(engine, command.run, command.config, hospitals)
-        folder.write_manifest(manifest)
-        position = Position(adapter=bank.initial(command.config.seed))
-        yield from _session(engine, command.job, _Session(folder, manifest, hospitals, position))
+    with model_held(engine, command.run):
+        bank = yield from ensure_bank(engine, command.job, command.config.model, command.config.lora, command.run)
+        with RunFolder(command.run) as folder:
+            manifest = _new_manifest(bank, command.run, command.config, hospitals)
+            folder.write_manifest(manifest)
+            position = Position(adapter=bank.initial(command.config.seed))
+            yield from _session(engine, command.job, _Session(bank, folder, manifest, hospitals, position))
 
 
 def resume_run(engine: Engine, command: ResumeRun) -> Job:
@@ -59,20 +60,21 @@ def resume_run(engine: Engine, command: ResumeRun) -> Job:
     manifest = _with_changes(read_manifest(path), command)
     hospitals = _hospitals(engine, command.run, manifest.config)
     yield None
-    with RunFolder(command.run) as folder:
-        bank = yield from ensure_bank(engine, command.job, manifest.config.model, manifest.config.lora)
-        _check_same(engine, manifest, hospitals)
+    with model_held(engine, command.run), RunFolder(command.run) as folder:
+        bank = yield from ensure_bank(engine, command.job, manifest.config.model, manifest.config.lora, command.run)
+        _check_same(bank, manifest, hospitals)
         checkpoint, aside = folder.newest_round()
         position = _position(bank, manifest, checkpoint, where=str(path))
         manifest.completed, manifest.status = position.completed, "running"
         folder.write_manifest(manifest)
-        yield from _session(engine, command.job, _Session(folder, manifest, hospitals, position, checkpoint, aside))
+        yield from _session(engine, command.job, _Session(bank, folder, manifest, hospitals, position, checkpoint, aside))
 
 
 @dataclass
 class _Session:
     """One stretch of work on a run, from start or resume to its end."""
 
+    bank: AdapterBank
     folder: RunFolder
     manifest: Manifest
     hospitals: Reach
@@ -85,7 +87,7 @@ class _Session:
 def _session(engine: Engine, job: str, session: _Session) -> Job:
     """Reach the hospitals, and let go of them whatever happens."""
     try:
-        transport = yield from session.hospitals.open(engine, job, session.manifest)
+        transport = yield from session.hospitals.open(session.bank, job, session.manifest)
         yield from _rounds(engine, Ledgered(transport), session)
     finally:
         session.hospitals.close()
@@ -93,13 +95,13 @@ def _session(engine: Engine, job: str, session: _Session) -> Job:
 
 def _rounds(engine: Engine, transport: Ledgered, session: _Session) -> Job:
     """Rounds, every event of them recorded before it is stated; RunFinished is the last."""
-    assert engine.bank is not None and engine.loaded is not None
+    assert engine.loaded is not None
 
     def traffic(number: int) -> TrafficCounted:
         return msgspec.structs.replace(transport.ledger.close(number), carrying=session.hospitals.carrying())
 
-    aggregator = aggregator_for(session.manifest.config, transport, engine.bank)
-    coordinator = Coordinator(transport, engine.bank, session.folder, session.manifest, session.position, aggregator, traffic)
+    aggregator = aggregator_for(session.manifest.config, transport, session.bank)
+    coordinator = Coordinator(transport, session.bank, session.folder, session.manifest, session.position, aggregator, traffic)
     log = EventLog(session.folder.path / "events.jsonl")
     engine.live_run = session.manifest.run
     try:
@@ -174,21 +176,20 @@ def _finish(log: EventLog, coordinator: Coordinator, session: _Session, outcome:
 
 def _hospitals(engine: Engine, run: str, config: RunConfig) -> Reach:
     """Where the run's hospitals are, before the model is loaded: what is wrong with them shows at once."""
-    if engine.live_run:
-        raise RunError(f"run {engine.live_run} is in progress.", where=run, hint="Stop it first.")
+    if engine.holder:
+        raise RunError(f"run {engine.holder} is in progress.", where=run, hint="Stop it first.")
     return reach(config)
 
 
-def _new_manifest(engine: Engine, run: str, config: RunConfig, hospitals: Reach) -> Manifest:
-    assert engine.loaded is not None
+def _new_manifest(bank: AdapterBank, run: str, config: RunConfig, hospitals: Reach) -> Manifest:
     return Manifest(
         run=run,
         config=config,
         hospitals=hospitals.names,
         created=time.time(),
         rounds=config.training.rounds,
-        model_digest=engine.loaded.digest,
-        quantization=engine.loaded.quantization,
+        model_digest=bank.base.folder.digest,
+        quantization=bank.base.quantization,
     )
 
 
@@ -202,12 +203,11 @@ def _with_changes(manifest: Manifest, command: ResumeRun) -> Manifest:
     return manifest
 
 
-def _check_same(engine: Engine, manifest: Manifest, hospitals: Reach) -> None:
+def _check_same(bank: AdapterBank, manifest: Manifest, hospitals: Reach) -> None:
     """Refuse to go on with another model, precision or set of hospitals: the rounds would not belong together."""
-    assert engine.loaded is not None
     for what, then, now in (
-        ("base model", manifest.model_digest, engine.loaded.digest),
-        ("quantization", manifest.quantization, engine.loaded.quantization),
+        ("base model", manifest.model_digest, bank.base.folder.digest),
+        ("quantization", manifest.quantization, bank.base.quantization),
         ("hospitals", ", ".join(manifest.hospitals), ", ".join(hospitals.names)),
     ):
         if then != now:

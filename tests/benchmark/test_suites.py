@@ -189,7 +189,7 @@ def test_no_other_base_model_is_loaded_while_a_run_is_measured(finished: str) ->
         list(ensure_bank(engine, "chat", ModelSettings(source="bundled")))
 
     job.close()
-    assert engine.measured_run == ""
+    assert engine.holder == ""
 
 
 def test_a_cancelled_benchmark_leaves_nothing(finished: str) -> None:

@@ -13,15 +13,25 @@ from typing import Any
 import pytest
 
 from engine import locations
-from engine.errors import RunError
+from engine.errors import ModelError, RunError
 from engine.federated.checkpoint import RunFolder, read_round
 from engine.jobs.context import Engine
 from engine.jobs.dispatch import job_for
+from engine.jobs.model import ensure_bank
 from engine.jobs.run import resume_run, start_run
 from engine.model.adapters import to_bytes
-from engine.protocol import AnyEvent, ResumeRun, RoundFinished, RoundStarted, RunFinished, StartRun
+from engine.protocol import (
+    AnyEvent,
+    ModelLoaded,
+    Progress,
+    ResumeRun,
+    RoundFinished,
+    RoundStarted,
+    RunFinished,
+    StartRun,
+)
 from engine.scheduler import Job
-from engine.settings import RunConfig, load_config
+from engine.settings import ModelSettings, RunConfig, load_config
 from fedmed_tui import runs
 
 
@@ -64,6 +74,19 @@ def through_round(job: Job, number: int) -> None:
 
 def finished(events: list[AnyEvent | None]) -> RunFinished:
     return next(event for event in events if isinstance(event, RunFinished))
+
+
+def test_no_other_job_loads_a_model_once_a_run_begins_to_load_its_own(home: Path, config: RunConfig) -> None:
+    engine = Engine(attached=False)
+    job = start(engine, config)
+
+    for reached in (Progress, ModelLoaded):
+        next(event for event in job if isinstance(event, reached))
+        with pytest.raises(ModelError, match=r"the run in progress \(r\)"):
+            list(ensure_bank(engine, "chat", ModelSettings(source="bundled")))
+
+    job.close()
+    assert engine.holder == ""
 
 
 # --- changes between two stretches of work ----------------------------------------------------------------------------------
