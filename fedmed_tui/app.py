@@ -198,7 +198,7 @@ class FedMedApp(App[None]):
     @work(exclusive=True, group="run")
     async def action_open_run(self) -> None:
         """Choose an earlier run, to look at or to go on with."""
-        live = self.workspace.live.run if self.workspace.training else ""
+        live = self.workspace.live.run if self.workspace.training else None
         chosen = await self.push_screen_wait(RunPickerScreen(live))
         if chosen is None:
             return

@@ -33,7 +33,7 @@ class RunPickerScreen(Dialog[tuple[str, str]]):
     """Choose a run and what to do with it: returns (`open` or `resume`, the run's name).
 
     Args:
-        live: the run in progress, which is not "cut off"; empty when there is none.
+        live: the run in progress, which is not "cut off"; empty while it has no name yet, None when there is none.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -46,7 +46,7 @@ class RunPickerScreen(Dialog[tuple[str, str]]):
     }
     """
 
-    def __init__(self, live: str) -> None:
+    def __init__(self, live: str | None) -> None:
         super().__init__()
         self._live = live
         self._runs: list[Manifest] = []
@@ -93,7 +93,9 @@ class RunPickerScreen(Dialog[tuple[str, str]]):
         if not self._runs:
             return
         chosen = self._runs[table.cursor_row]
-        if chosen.completed < chosen.rounds and chosen.run != self._live:
-            self.dismiss(("resume", chosen.run))
+        if chosen.completed >= chosen.rounds:
+            self.notify("This run has no rounds left to do.", severity="warning")
+        elif self._live is not None:
+            self.notify("A run is in progress. Stop it first (Esc, s), then resume this one.", severity="warning")
         else:
-            self.notify("This run has no rounds left to do.", severity="warning", markup=False)
+            self.dismiss(("resume", chosen.run))

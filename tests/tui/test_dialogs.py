@@ -14,6 +14,7 @@ from engine import locations
 from engine.protocol import encode_event
 from engine.settings import DEMO
 from fedmed_tui.app import FedMedApp
+from screens.runs import RunPickerScreen
 
 
 def write_run(name: str = script.RUN, *, completed: int = 3) -> None:
@@ -143,6 +144,19 @@ async def test_a_finished_run_is_not_resumed(app: FedMedApp) -> None:
         await pilot.press("r")
 
         await until(pilot, lambda: "no rounds left" in text_of(pilot))
+
+
+async def test_a_run_is_not_resumed_while_another_trains_and_the_list_says_so(app: FedMedApp) -> None:
+    write_run("cut-off", completed=1)
+    async with app.run_test(size=(120, 36), notifications=True) as pilot:
+        await pilot.pause()
+        app.workspace.run_job = "run-9"
+        await pilot.press("o")
+        await until(pilot, lambda: "▷ cut off" in text_of(pilot))
+        await pilot.press("r")
+
+        await until(pilot, lambda: "A run is in progress" in text_of(pilot))
+        assert isinstance(app.screen, RunPickerScreen)
 
 
 async def test_an_earlier_run_is_looked_at_while_another_trains(slow_app: FedMedApp) -> None:
