@@ -48,7 +48,7 @@ def rehearse(
 ) -> int:
     """Try a federation on this computer: a server and three hospitals, each a process of its own, with the sample corpus.
 
-    With --hold nothing is trained: open `fedmed-tui` in another terminal, press s, and choose the federation `rehearsal`.
+    With --hold nothing is trained: open `fedmed-tui` in another terminal, press n, and choose `rehearsal` in “Where”.
     """
     with rehearsal():
         if hold:
