@@ -253,11 +253,11 @@ def _in_words(complaint: str, where: str) -> SettingsError:
 def _check_across_fields(config: RunConfig, where: str) -> None:
     if len(set(config.data.hospitals)) != len(config.data.hospitals):
         raise SettingsError("a hospital is named twice in data.hospitals.", where=where, hint="Name each once.")
-    for complaint in _aggregation_complaints(config):
+    for complaint in contradictions(config):
         raise complaint
 
 
-def _aggregation_complaints(config: RunConfig) -> Iterator[SettingsError]:
+def contradictions(config: RunConfig) -> Iterator[SettingsError]:
     """Settings that contradict each other. `exact` and `stacked` turn the basis of A and B every round."""
     rules, turns = config.aggregation, config.aggregation.combine in ("exact", "stacked")
     same_basis = "Set aggregation.combine to factors, frozen_a or alternate."
@@ -273,6 +273,9 @@ def _aggregation_complaints(config: RunConfig) -> Iterator[SettingsError]:
     if config.lora.hospital_ranks and rules.weighting in ("median", "trimmed_mean"):
         what = f"{rules.weighting} compares number by number, which adapters of different ranks do not allow."
         yield SettingsError(what, where="aggregation.weighting", hint="Choose another weighting.")
+    if rules.norm_clip and rules.weighting in ("median", "trimmed_mean"):
+        what = f"{rules.weighting} takes the middle number by number: no update counts as a whole, so none can be shortened."
+        yield SettingsError(what, where="aggregation.norm_clip", hint="Set it to 0, or choose another weighting.")
     if any(rank > config.lora.rank for rank in config.lora.hospital_ranks.values()):
         yield SettingsError(f"a hospital's rank is above lora.rank, {config.lora.rank}.", where="lora.hospital_ranks")
     if rules.trust == "coordinator" and not rules.public_data:

@@ -149,7 +149,7 @@ class Aggregator:
     def _combine(self, situation: Situation, choice: Choice) -> tuple[Weights, Combined]:
         """The weights as they are used, and what they give."""
         weights = {name: self._rules.scale * weight for name, weight in choice.weights.items()}
-        if self._rules.norm_clip:
+        if self._rules.norm_clip:  # settings refuse it together with the rules by coordinates
             weights = robust.clipped(situation.only(list(weights)), weights, self._rules.norm_clip)
         used = [update for update in situation.updates if update.hospital in weights]
         adapters, vector = [update.adapter for update in used], [weights[update.hospital] for update in used]

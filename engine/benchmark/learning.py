@@ -76,11 +76,12 @@ def _alone(subject: Subject, start: Adapter, steps: dict[str, int]) -> Measuring
     """Test loss of each hospital's own adapter at home."""
     losses, share = {}, 1 / len(subject.tested)
     for number, name in enumerate(hospital.name for hospital in subject.tested):
-        hospital = Hospital(name, subject.data, _uninterrupted(subject.config, steps[name]))
+        hospital, own = Hospital(name, subject.data, _uninterrupted(subject.config, steps[name])), start
         hospital.attach(subject.bank)
-        work = hospital.train(Assignment(round=1, start=start))
-        update = yield from ticking(work, ALONE, number * share, share)
-        losses[name] = (yield from subject.examine(hospital, update.adapter)).loss
+        if steps[name]:  # a hospital that was never drawn has taken none
+            work = hospital.train(Assignment(round=1, start=start))
+            own = (yield from ticking(work, ALONE, number * share, share)).adapter
+        losses[name] = (yield from subject.examine(hospital, own)).loss
     return losses
 
 

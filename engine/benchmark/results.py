@@ -193,7 +193,7 @@ class FullRuns(Struct, frozen=True, kw_only=True):
     gain: Interval
     """Relative fall of the macro loss against `samples` with the same seed: 0.01 is 1 % lower. Paired."""
     weights: dict[str, float]
-    """Mean over seeds of the last round's weights."""
+    """Mean over seeds of the last round's weights; a hospital that rested in it counts 0."""
 
 
 class Aggregation(Struct, frozen=True, kw_only=True):

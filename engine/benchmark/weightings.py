@@ -22,16 +22,16 @@ from engine.benchmark.federation import FirstRound, federate
 from engine.benchmark.results import Aggregation, FullRuns, SameUpdates
 from engine.benchmark.statistics import interval
 from engine.benchmark.suite import FORWARD, Item, Measuring, NotMeasured, Subject, Tick
-from engine.errors import FedMedError, SettingsError
+from engine.errors import SettingsError
 from engine.federated.checkpoint import adapter_folder, read_round
 from engine.federated.transport import InProcess
 from engine.federated.update import Update
 from engine.jobs.run import aggregator_for
 from engine.model.adapters import Adapter, load_adapter
-from engine.settings import RunConfig, Weighting
+from engine.settings import RunConfig, Weighting, contradictions
 
 REFERENCE: Weighting = "samples"
-"""What gains are told against."""
+"""What gains are told against. No settings forbid it."""
 EVERY: tuple[Weighting, ...] = get_args(Weighting)
 SAME = "every weighting on the last updates"
 
@@ -42,7 +42,7 @@ def items(subject: Subject) -> list[Item]:
         return [Item("reading the record", 0.0)]
     examination, rounds = subject.examination_work, subject.config.training.rounds
     judging = FORWARD * subject.config.aggregation.evaluation_share * subject.run_work
-    found = [Item(SAME, len(EVERY) * examination + 2 * judging / rounds)]
+    found = [Item(SAME, len(_allowed(subject.config)) * examination + 2 * judging / rounds)]
     for seed in _seeds(subject):
         for number, weighting in enumerate(_compared(subject)):
             rounds_share = 1.0 if number == 0 else (rounds - 1) / rounds
@@ -83,13 +83,10 @@ class _LastRound:
 
 def _same_updates(subject: Subject) -> Measuring[list[SameUpdates]]:
     """Every weighting that these settings allow; those that they forbid are left out."""
-    last, rows = _last_round(subject), []
-    for number, weighting in enumerate(EVERY):
-        yield Tick(SAME, number / len(EVERY))
-        try:
-            rows.append((yield from _one_weighting(subject, last, weighting)))
-        except FedMedError:  # e.g. a median of adapters of different ranks
-            continue
+    last, rows, allowed = _last_round(subject), [], _allowed(subject.config)
+    for number, weighting in enumerate(allowed):
+        yield Tick(SAME, number / len(allowed))
+        rows.append((yield from _one_weighting(subject, last, weighting)))
     return rows
 
 
@@ -151,24 +148,30 @@ def _full_runs(subject: Subject) -> Measuring[list[FullRuns]]:
 
 
 def _summary(weighting: str, at: _Seeds, reference: _Seeds) -> FullRuns:
+    names = sorted({name for weights in at.weights for name in weights})  # with part of the hospitals, others in each seed
     return FullRuns(
         weighting=weighting,
         macro=interval(at.macro),
         worst=interval(at.worst),
         gain=interval([(theirs - ours) / theirs for ours, theirs in zip(at.macro, reference.macro, strict=True)]),
-        weights={name: fmean(weights[name] for weights in at.weights) for name in at.weights[0]},
+        weights={name: fmean(weights.get(name, 0.0) for weights in at.weights) for name in names},
     )
 
 
 def _compared(subject: Subject) -> list[Weighting]:
-    """What complete runs are made with: the reference, what was asked for, and the run's own."""
+    """What complete runs are made with, as far as the settings allow: the reference, what was asked for, and the run's own."""
     asked = (REFERENCE, *subject.request.weightings, subject.config.aggregation.weighting)
     unknown = sorted(set(asked) - set(EVERY))
     if unknown:
         raise SettingsError(
             f"there is no weighting '{unknown[0]}'.", where="--weightings", hint=f"Choose of: {', '.join(EVERY)}."
         )
-    return [weighting for weighting in EVERY if weighting in asked]
+    return [weighting for weighting in _allowed(subject.config) if weighting in asked]
+
+
+def _allowed(config: RunConfig) -> list[Weighting]:
+    """Weightings that go with the run's other settings."""
+    return [weighting for weighting in EVERY if not any(contradictions(with_weighting(config, weighting)))]
 
 
 def _seeds(subject: Subject) -> Sequence[int]:

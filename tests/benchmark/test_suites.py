@@ -15,6 +15,7 @@ from engine.errors import ModelError, RunError, SettingsError
 from engine.jobs.benchmark import benchmark
 from engine.jobs.context import Engine
 from engine.jobs.model import ensure_bank
+from engine.jobs.run import start_run
 from engine.protocol import (
     AnyEvent,
     BenchmarkFinished,
@@ -22,10 +23,11 @@ from engine.protocol import (
     BenchmarkStarted,
     ModelLoaded,
     RunBenchmark,
+    StartRun,
     SuiteMeasured,
 )
 from engine.scheduler import Cancelled
-from engine.settings import ModelSettings
+from engine.settings import ModelSettings, load_config
 from tests.benchmark.conftest import SMALL
 
 FILES = {"benchmark_results.json", "benchmark_results.csv", "BENCHMARK_REPORT.md", "benchmark_visualization.png"}
@@ -104,6 +106,57 @@ def test_progress_never_goes_back_and_names_planned_items(full: list[AnyEvent]) 
     assert all(started.plan[tick.number].item == tick.item for tick in ticks)
     assert [tick.overall for tick in ticks] == sorted(tick.overall for tick in ticks)
     assert [event.suite for event in full if isinstance(event, SuiteMeasured)] == list(SUITES)
+
+
+@pytest.fixture(scope="module")
+def partial(tmp_path_factory: pytest.TempPathFactory, model_cache: Path, tiny_model: Path) -> BenchmarkResults:
+    """Of a run in which one hospital trains in each of two rounds, A at a lower rank, and nobody evaluates."""
+    settings = {
+        "model.source": str(tiny_model),
+        "model.quantization": "none",
+        "lora.rank": 2,
+        "lora.hospital_ranks": {"A": 1},
+        "training.rounds": 2,
+        "training.local_steps": 2,
+        "training.max_tokens": 48,
+        "training.learning_rate": 0.02,
+        "training.warmup_fraction": 0.0,
+        "data.max_pairs": 8,
+        "data.validation_pairs": 2,
+        "aggregation.trust": "fixed",
+        "federation.participation": 0.3,
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FEDMED_HOME", str(tmp_path_factory.mktemp("partial-home")))
+        patch.setenv("FEDMED_CACHE", str(model_cache))
+        engine = Engine(attached=True)
+        list(start_run(engine, StartRun(job="run", run="partial", config=load_config(overrides=settings))))
+        asked = RunBenchmark(
+            job="b", run="partial", suites=("learning", "aggregation"), seeds=2, test_pairs=2, weightings=("median", "fedlaw")
+        )
+        return finished_of([event for event in benchmark(engine, asked) if event is not None]).results
+
+
+def test_weightings_that_the_runs_settings_forbid_are_left_out(partial: BenchmarkResults) -> None:
+    assert partial.skipped == {} and partial.aggregation is not None
+
+    compared = {one.weighting for one in partial.aggregation.same_updates}
+    assert compared == {"agent", "samples", "equal", "inverse_loss", "loss_variance", "krum", "geometric_median"}
+    assert {one.weighting for one in partial.aggregation.full_runs} == {"agent", "samples"}
+
+
+def test_weights_are_means_over_seeds_in_which_other_hospitals_rest(partial: BenchmarkResults) -> None:
+    assert partial.aggregation is not None
+
+    for one in partial.aggregation.full_runs:
+        assert sum(one.weights.values()) == pytest.approx(1.0)
+
+
+def test_a_hospital_that_never_trained_has_no_adapter_of_its_own(partial: BenchmarkResults) -> None:
+    assert partial.learning is not None and partial.learning.test is not None
+    base, local = partial.learning.test.of("base").losses, partial.learning.test.of("local").losses
+
+    assert 0 < len([name for name in base if base[name] != local[name]]) < 3
 
 
 # --- from the records ----------------------------------------------------------------------------------------------------------

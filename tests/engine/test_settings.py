@@ -46,6 +46,12 @@ def test_what_is_wrong_is_named(tmp_path: Path, text: str, says: str) -> None:
         load_config(file)
 
 
+@pytest.mark.parametrize("weighting", ["median", "trimmed_mean"])
+def test_a_rule_number_by_number_has_no_length_to_clip(weighting: str) -> None:
+    with pytest.raises(SettingsError, match="number by number"):
+        load_config(overrides={"aggregation.weighting": weighting, "aggregation.norm_clip": 1.0})
+
+
 def test_the_pairs_of_a_federations_hospitals_are_not_looked_for_here() -> None:
     load_config().require_here("run")
 
