@@ -5,7 +5,8 @@
 The attacker has the base model, the adapter, and whole pairs of which it asks "was this one trained on?". It answers by how much
 the adapter lowers the pair's loss per answer token (loss against a reference model: Carlini et al. 2022, Watson et al. 2022).
 Printed is the area under the ROC curve, 0.5 for guessing and 1 for certainty, with a 95 % interval (Hanley and McNeil 1982):
-training pairs of a hospital against its validation and test pairs, for the adapter that it sent last and for the shared one.
+pairs that a hospital's batches drew in the run against its pairs that they never drew, most of them kept for validation and test,
+for the adapter that it sent last and for the shared one.
 Weak attacks prove no safety; stronger ones exist. Some 3 minutes on 2 cores.
 """
 
@@ -20,15 +21,16 @@ import torch
 
 from engine import locations
 from engine.data.batches import by_length, collate
-from engine.data.pairs import TRAIN
 from engine.data.partition import list_hospitals, read_partition
 from engine.federated.checkpoint import adapter_folder
+from engine.federated.hospital import Hospital
 from engine.manifest import read_manifest
 from engine.model.adapters import Adapter, AdapterBank, load_adapter
 from engine.model.base import BaseModel, load_base
 from engine.model.loss import answer_nll, per_pair_sums
 from engine.model.template import Example, encode_pair
-from engine.protocol import GLOBAL
+from engine.protocol import GLOBAL, UpdateReceived
+from fedmed_tui.runs import load_events
 
 SLOT = "membership"
 BATCH = 8
@@ -49,11 +51,14 @@ def main() -> None:
     bank = AdapterBank(base, config.lora)
     shared, untrained = load_adapter(run / GLOBAL)[1], bank.initial(config.seed)
     folder = locations.data_folder(config.data.folder)
+    received = [stamped.event for stamped in load_events(options.run) if isinstance(stamped.event, UpdateReceived)]
     print(f"{'hospital':<10} {'trained on':>10} {'others':>7}  {'its own adapter, AUC':<22}  shared adapter, AUC")
     for name in config.data.hospitals or list_hospitals(folder):
-        pairs = read_partition(folder, name)
+        hospital, pairs = Hospital(name, folder, config), read_partition(folder, name)
+        hospital.attach(bank)
+        drawn = set(hospital.trained_on({one.round for one in received if one.hospital == name}))
         examples = [encode_pair(base.tokenizer, one.question, one.answer, config.training.max_tokens) for one in pairs]
-        trained_on = [one.split == TRAIN for one in pairs]
+        trained_on = [one in drawn for one in pairs]
         before = losses(bank, untrained, examples)
         found = []
         for adapter in (load_adapter(adapter_folder(run, name))[1], shared):

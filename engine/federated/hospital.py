@@ -10,8 +10,9 @@ import math
 import statistics
 import time
 import zlib
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from functools import cached_property
+from itertools import chain, islice
 from pathlib import Path
 from typing import TypeVar
 
@@ -88,6 +89,10 @@ class Hospital:
         return training.local_steps or one_pass
 
     @property
+    def _batches_per_round(self) -> int:
+        return self.steps_per_round * self._config.training.gradient_accumulation
+
+    @property
     def answer_share(self) -> float:
         """Answer tokens per token of the training pairs."""
         return sum(one.answer_length for one in self._train) / sum(len(one.ids) for one in self._train)
@@ -98,7 +103,7 @@ class Hospital:
         yield TrainingStarted(round=number, hospital=self.name, steps=steps)
         start = truncated(assignment.start, assignment.held + self._rank)
         local = LocalSteps(self._bank, settings, assignment, start, self.name)
-        batches = self._batches(first=(number - 1) * steps * settings.gradient_accumulation)
+        batches = self._batches(first=(number - 1) * self._batches_per_round)
         random = torch.Generator().manual_seed(self._seed("dropout", number))
         losses: list[float] = []
         tokens, busy = 0, 0.0
@@ -135,6 +140,12 @@ class Hospital:
     def examine(self, adapter: Adapter, pairs: int = 0) -> Generator[None, None, Evaluation]:
         """Loss of an adapter on this hospital's test pairs, for after the run: on all, or on `pairs` evenly spread ones."""
         return (yield from self._loss_on(_spread(self._test, pairs or len(self._test)), adapter))
+
+    def trained_on(self, rounds: Iterable[int]) -> list[Pair]:
+        """Pairs that its batches drew in these rounds, for after the run: fewer than it has, where steps are few."""
+        count = self._batches_per_round
+        batches = chain.from_iterable(islice(self._order((number - 1) * count), count) for number in rounds)
+        return [self._train_pairs[index] for index in sorted(set(chain.from_iterable(batches)))]
 
     def _loss_on(self, examples: list[Example], adapter: Adapter) -> Generator[None, None, Evaluation]:
         total, count = 0.0, 0
@@ -184,15 +195,19 @@ class Hospital:
         return value
 
     def _batches(self, first: int) -> Generator[Batch, None, None]:
-        """Micro-batches of the whole run in order, from number `first` on: passes over the pairs, each shuffled anew."""
+        """Micro-batches of the whole run in order, from number `first` on."""
+        for indices in self._order(first):
+            yield self._collate([self._train[index] for index in indices])
+
+    def _order(self, first: int) -> Generator[list[int], None, None]:
+        """Which pairs make up each micro-batch: passes over the pairs, each shuffled anew."""
         size = self._config.training.batch_size
         lengths = [len(example.ids) for example in self._train]
         per_pass = math.ceil(len(lengths) / size)
         number, skip = divmod(first, per_pass)
         while True:
             order = length_bucketed(lengths, size, torch.Generator().manual_seed(self._seed("batches", number)))
-            for indices in order[skip:]:
-                yield self._collate([self._train[index] for index in indices])
+            yield from order[skip:]
             number, skip = number + 1, 0
 
     def _seed(self, purpose: str, number: int) -> int:

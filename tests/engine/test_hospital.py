@@ -15,6 +15,7 @@ from engine.federated.update import Assignment, Update
 from engine.model.adapters import AdapterBank, to_bytes
 from engine.model.decoding import BankDecoder, Served
 from engine.model.generate import Sampling, generate
+from engine.model.template import encode_pair
 from engine.protocol import StepDone
 from engine.settings import load_config
 
@@ -109,6 +110,22 @@ def test_what_it_reports_is_what_it_did(bank: AdapterBank) -> None:
 
     assert (update.hospital, update.pairs, update.steps) == ("B", 20, 4)
     assert update.loss == pytest.approx(sum(losses) / 4)
+
+
+def test_it_tells_which_pairs_its_batches_drew(bank: AdapterBank) -> None:
+    one, seen = hospital(bank), set[tuple[int, ...]]()
+
+    def look(module: object, arguments: object, given: dict[str, torch.Tensor]) -> None:
+        rows = zip(given["input_ids"], given["attention_mask"], strict=True)
+        seen.update(tuple(ids[mask.bool()].tolist()) for ids, mask in rows)
+
+    with bank.base.model.base_model.register_forward_pre_hook(look, with_kwargs=True):
+        train(one, bank, round_number=2)
+
+    drawn = one.trained_on([2])
+    assert len(drawn) == 8  # 4 steps of 2, within one pass over 20 pairs
+    assert {tuple(encode_pair(bank.base.tokenizer, pair.question, pair.answer, 256).ids) for pair in drawn} == seen
+    assert len(one.trained_on([1, 2, 3])) == 20
 
 
 def test_the_learning_rate_warms_up_then_falls_to_zero_over_the_whole_run() -> None:
