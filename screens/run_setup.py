@@ -38,8 +38,9 @@ class Field:
 
 
 HERE = "this computer"
+FOLDER = Field("data.folder", "Data folder", "sample, or a folder of partitions", whole_number=False)
 FIELDS = (
-    Field("data.folder", "Data folder", "sample, or a folder of partitions", whole_number=False),
+    FOLDER,
     Field("model.source", "Base model", "auto, bundled, a folder, or a hub id", whole_number=False),
     Field("training.rounds", "Rounds", "how often adapters are combined"),
     Field("data.max_pairs", "Pairs at most", "per hospital; 0 is all"),
@@ -79,6 +80,7 @@ class RunSetupScreen(Dialog[RunConfig]):
     def __init__(self, config: RunConfig) -> None:
         super().__init__()
         self._config = config
+        self._folder = config.data.folder
 
     def compose(self) -> ComposeResult:
         """Preset, then the fields, each with a line for its hint or what is wrong."""
@@ -93,9 +95,11 @@ class RunSetupScreen(Dialog[RunConfig]):
             if places := self._places():
                 with Horizontal(classes="row"):
                     yield Label("Where")
-                    yield Select(places, value=self._config.federation.name, allow_blank=False, compact=True, id="where")
+                    with Vertical():
+                        yield Select(places, value=self._config.federation.name, allow_blank=False, compact=True, id="where")
+                        yield Static(id="where-note", classes="note", markup=False)
             for field in FIELDS:
-                with Horizontal(classes="row"):
+                with Horizontal(classes="row", id=f"{field.id}-row"):
                     yield Label(field.label)
                     with Vertical():
                         yield Input(_value(self._config, field), compact=True, id=field.id)
@@ -116,6 +120,14 @@ class RunSetupScreen(Dialog[RunConfig]):
             self.query_one(f"#{field.id}", Input).value = _value(config, field)
         self.query_one(RulesForm).show(config.aggregation)
 
+    @on(Select.Changed, "#where")
+    def place_chosen(self) -> None:
+        """A folder here is no data of hospitals elsewhere."""
+        far = bool(self._federation)
+        self.query_one(f"#{FOLDER.id}-row").display = not far
+        words = "each hospital trains on its own data" if far else "all hospitals in one process"
+        self.query_one("#where-note", Static).update(words)
+
     @on(Select.Changed)
     @on(Input.Changed, "#public_data")
     def rules_changed(self) -> None:
@@ -133,13 +145,14 @@ class RunSetupScreen(Dialog[RunConfig]):
     @on(Button.Pressed, "#start")
     def action_start(self) -> None:
         """Start, or go to the first field that is wrong."""
-        for field in FIELDS:
+        asked = [field for field in FIELDS if field is not FOLDER or not self._federation]
+        for field in asked:
             problem = self._problem(field)
             self._mark(field, problem)
             if problem:
                 self.query_one(f"#{field.id}", Input).focus()
                 return
-        config = self._checked({field.setting: self._typed(field) for field in FIELDS})
+        config = self._checked({FOLDER.setting: self._folder} | {field.setting: self._typed(field) for field in asked})
         if config is not None:
             self.dismiss(config)
 
@@ -153,11 +166,16 @@ class RunSetupScreen(Dialog[RunConfig]):
         known = {*locations.list_federations(), self._config.federation.name} - {""}
         return [(Text(HERE), ""), *((Text(safe(f"federation {name}")), name) for name in sorted(known))] if known else []
 
+    @property
+    def _federation(self) -> str:
+        """Where the run is to train; empty is here."""
+        return next((str(where.value) for where in self.query("#where").results(Select)), "")
+
     def _checked(self, typed: dict[str, Any] | None = None) -> RunConfig | None:
         """The configuration with the rules as chosen; None when they contradict each other, which the form then says."""
         form = self.query_one(RulesForm)
         try:
-            where = {"federation.name": str(self.query_one("#where", Select).value)} if self._places() else {}
+            where = {"federation.name": self._federation}
             config = load_config(preset_name=self._config.preset, overrides={**(typed or {}), **form.overrides, **where})
         except SettingsError as error:
             form.explain(error)

@@ -12,8 +12,9 @@ from textual.widgets import Input, Select, Static
 
 from engine import locations
 from engine.protocol import encode_event
-from engine.settings import DEMO
+from engine.settings import DEMO, RunConfig
 from fedmed_tui.app import FedMedApp
+from screens.run_setup import RunSetupScreen
 from screens.runs import RunPickerScreen
 
 
@@ -260,17 +261,41 @@ async def test_there_is_nothing_to_export_before_the_first_run(app: FedMedApp) -
         await until(pilot, lambda: "Nothing to export" in text_of(pilot))
 
 
-async def test_a_run_can_be_sent_to_a_federation(fake_app: FedMedApp) -> None:
+@pytest.fixture
+def federation() -> str:
+    """A federation that this computer coordinates."""
     folder = locations.federations_folder() / "city"
     folder.mkdir(parents=True)
     (folder / "federation.json").write_text("{}")
+    return folder.name
+
+
+async def test_a_run_can_be_sent_to_a_federation(fake_app: FedMedApp, federation: str) -> None:
     async with fake_app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: fake_app.workspace.status.ready)
         await pilot.press("n")
         await pilot.pause()
-        fake_app.screen.query_one("#where", Select).value = "city"
+        fake_app.screen.query_one("#where", Select).value = federation
         await pilot.press("ctrl+s")
         await until(pilot, lambda: fake_app.run_state.finished)
 
     assert fake_app.run_state.config is not None
-    assert fake_app.run_state.config.federation.name == "city"
+    assert fake_app.run_state.config.federation.name == federation
+
+
+async def test_a_federations_hospitals_have_data_of_their_own(app: FedMedApp, federation: str) -> None:
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        chosen: list[RunConfig | None] = []
+        app.push_screen(RunSetupScreen(app.workspace.config), chosen.append)
+        await until(pilot, lambda: "Data folder" in text_of(pilot))
+        app.screen.query_one("#data-folder", Input).value = "no/such/folder"
+        app.screen.query_one("#where", Select).value = federation
+        await until(pilot, lambda: "Data folder" not in text_of(pilot))
+        assert "each hospital trains on its own data" in text_of(pilot)
+
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: chosen)
+
+    assert chosen[0] is not None
+    assert (chosen[0].data.folder, chosen[0].data.hospitals) == ("sample", ()), "no hospital named: all of the federation's"
