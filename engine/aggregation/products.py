@@ -79,9 +79,14 @@ class _Stack:
     def truncated(self, rank: int) -> tuple[Tensor, Tensor, Tensor]:
         """B (out, rank) and A (rank, in) of the closest product (Eckart and Young 1936), and all singular values.
 
-        Rows of A are `ROW_NORM` long. Directions that the layer does not have are zero in both factors.
+        Rows of A are `ROW_NORM` long, also those beyond the directions that there are: B is zero there, so that they can be learned.
+        Only directions beyond the layer's own width are zero in both factors.
         """
         b, a = self.factors()
+        unused = min(rank, a.shape[1]) - len(a)
+        if unused > 0:
+            a = torch.cat((a, torch.randn(unused, a.shape[1], generator=torch.Generator().manual_seed(0), dtype=a.dtype)))
+            b = torch.nn.functional.pad(b, (0, unused))
         left, right = _Orthogonal(b), _Orthogonal(a.T)
         u, values, vh = torch.linalg.svd(left.r @ right.r.T, full_matrices=False)
         new_b = left.times(u[:, :rank] * (values[:rank] / ROW_NORM))

@@ -118,6 +118,19 @@ def test_directions_that_are_missing_stay_trainable() -> None:
     assert all((row > 0.5).all() for row in rows)  # a zero row of A under a zero column of B would never learn again
 
 
+def test_directions_that_no_hospital_sent_stay_trainable() -> None:
+    small = adapter(1, rank=1)
+
+    result = combine("exact", zero(), [small], [1.0], Ranks(3))
+
+    assert distance(product(result.adapter), product(small)) < TOLERANCE
+    for name, tensor in result.adapter.items():
+        if "_A." in name:
+            assert torch.allclose(
+                tensor @ tensor.T, torch.eye(3) / 3, atol=1e-6
+            )  # each another direction, as long as a fresh one
+
+
 def test_averaging_factors_misses_the_product_and_says_by_how_much() -> None:
     start, updates, weights = adapter(0), [adapter(1), adapter(2)], [0.5, 0.5]
 
