@@ -39,6 +39,14 @@ def write(folder: Path) -> None:
     LlamaForCausalLM(config).save_pretrained(folder)
 
 
+def shift_weights(folder: Path) -> None:
+    """Make another model of the same shape of the one that lies there."""
+    model = LlamaForCausalLM.from_pretrained(folder)
+    with torch.no_grad():
+        model.lm_head.weight += 0.01
+    model.save_pretrained(folder)
+
+
 def train_tokenizer() -> PreTrainedTokenizerFast:
     """Byte-level BPE over the sample corpus, with the bundled model's kind of chat template."""
     tokenizer = Tokenizer(models.BPE())

@@ -23,7 +23,7 @@ from engine.benchmark_messages import (
     RunBenchmark,
     SuiteMeasured,
 )
-from engine.errors import FedMedError
+from engine.errors import FedMedError, RunError
 from engine.jobs.context import Engine
 from engine.jobs.model import ensure_bank, model_held
 from engine.protocol import Progress
@@ -47,7 +47,8 @@ def benchmark(engine: Engine, command: RunBenchmark) -> Job:
     """Measure a run. A suite that cannot run is noted in `skipped`; the others go on.
 
     Raises:
-        RunError: no such run, it has no finished round, or the results cannot be written.
+        RunError: no such run, it has no finished round, its base model is another one now or is held in another precision, or
+            the results cannot be written.
         SettingsError: a weighting that there is not.
         ModelError: the run's base model cannot be loaded.
     """
@@ -60,10 +61,24 @@ def benchmark(engine: Engine, command: RunBenchmark) -> Job:
     else:
         with model_held(engine, command.run):
             yield from ensure_bank(engine, command.job, subject.config.model, subject.config.lora, command.run)
+            _check_same(subject)
             results = yield from _measure(subject, suites, results)
     results = replace(results, environment=environment(), seconds=time.monotonic() - started)
     yield Progress(job=command.job, what="drawing the figure", done=0, total=0)
     yield BenchmarkFinished(job=command.job, folder=str(write(results)), results=results)
+
+
+def _check_same(subject: Subject) -> None:
+    """Refuse another base model or precision than the run's: the report names those, and its figures are of them."""
+    then, now = subject.record.model, subject.engine.loaded
+    assert then is not None and now is not None
+    for what, was, is_now in (
+        ("base model", then.digest, now.digest),
+        ("quantization", then.quantization, now.quantization),
+    ):
+        if was != is_now:
+            hint = "Measure it where it was trained, or with --quick, which needs no model."
+            raise RunError(f"it was trained with {what} {was}, now it is {is_now}.", where=subject.request.run, hint=hint)
 
 
 def _measure(subject: Subject, suites: list[Suite], results: BenchmarkResults) -> Generator[Any, None, BenchmarkResults]:

@@ -29,6 +29,7 @@ from engine.protocol import (
 from engine.scheduler import Cancelled
 from engine.settings import ModelSettings, load_config
 from tests.benchmark.conftest import SMALL
+from tests.tiny_model import shift_weights
 
 FILES = {"benchmark_results.json", "benchmark_results.csv", "BENCHMARK_REPORT.md", "benchmark_visualization.png"}
 
@@ -231,6 +232,23 @@ def test_a_run_without_a_finished_round_cannot_be_measured(finished: str) -> Non
 
     with pytest.raises(RunError, match="not finished a round"):
         events_of(finished, quick=True)
+
+
+@pytest.mark.parametrize("what", ["base model", "quantization"])
+def test_another_model_or_precision_than_the_run_was_trained_with_is_not_measured(
+    finished: str, tiny_model: Path, tmp_path: Path, what: str
+) -> None:
+    source = Path(shutil.copytree(tiny_model, tmp_path / "tiny"))
+    manifest = locations.run_folder(finished) / "manifest.json"
+    text = manifest.read_text().replace(str(tiny_model), str(source))
+    if what == "base model":
+        shift_weights(source)
+    else:
+        text = text.replace('"quantization": "none"', '"quantization": "nf4"')
+    manifest.write_text(text)
+
+    with pytest.raises(RunError, match=f"it was trained with {what} .+, now it is "):
+        events_of(finished, suites=("learning",))
 
 
 def test_no_other_base_model_is_loaded_while_a_run_is_measured(finished: str) -> None:
