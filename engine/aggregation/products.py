@@ -79,8 +79,8 @@ class _Stack:
     def truncated(self, rank: int) -> tuple[Tensor, Tensor, Tensor]:
         """B (out, rank) and A (rank, in) of the closest product (Eckart and Young 1936), and all singular values.
 
-        Rows of A are `ROW_NORM` long, also those beyond the directions that there are: B is zero there, so that they can be learned.
-        Only directions beyond the layer's own width are zero in both factors.
+        Rows of A are `ROW_NORM` long. Where directions are missing they are drawn, at right angles to the others, and B is zero
+        there: they can be learned. Only directions beyond the layer's own width are zero in both factors.
         """
         b, a = self.factors()
         unused = min(rank, a.shape[1]) - len(a)

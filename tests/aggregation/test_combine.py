@@ -126,9 +126,7 @@ def test_directions_that_no_hospital_sent_stay_trainable() -> None:
     assert distance(product(result.adapter), product(small)) < TOLERANCE
     for name, tensor in result.adapter.items():
         if "_A." in name:
-            assert torch.allclose(
-                tensor @ tensor.T, torch.eye(3) / 3, atol=1e-6
-            )  # each another direction, as long as a fresh one
+            assert torch.allclose(tensor @ tensor.T, torch.eye(3) / 3, atol=1e-6)  # three directions, long as fresh ones
 
 
 def test_averaging_factors_misses_the_product_and_says_by_how_much() -> None:
