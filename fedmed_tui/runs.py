@@ -82,12 +82,31 @@ def load_events(run: str) -> list[Stamped]:
     return events
 
 
-def events_after(run: str, seq: int) -> list[Stamped]:
-    """What was recorded after event number `seq`; nothing while the record cannot be read."""
-    try:
-        return [stamped for stamped in load_events(run) if stamped.seq > seq]
-    except RunError:
-        return []
+class Reader:
+    """Reads on in a record that an engine writes.
+
+    Args:
+        run: whose record.
+        seq: number of the newest event that is known.
+    """
+
+    def __init__(self, run: str, seq: int) -> None:
+        self._path = locations.run_folder(run) / EVENTS
+        self._known = seq  # events, to be passed over by the first reading
+        self._place = 0  # bytes that were read
+
+    def fresh(self) -> list[Stamped]:
+        """What was recorded since the last call; nothing while the record cannot be read."""
+        try:
+            with self._path.open("rb") as file:
+                file.seek(self._place)
+                *lines, torn = file.read().split(b"\n")
+                end = file.tell() - len(torn)
+            fresh = [decode_event(line) for line in lines[self._known :]]  # an event's number is that of its line
+        except (OSError, ProtocolError):
+            return []
+        self._known, self._place = max(0, self._known - len(lines)), end
+        return fresh
 
 
 def load_state(run: str) -> RunState:

@@ -74,10 +74,9 @@ class Workspace:
         self.stopping = False
         self.preparing = False
         """A run was asked for and has not begun."""
-        self.goes_on_after_restart = False
-        """The engine died while it worked on a run."""
-        self.followed = ""
-        """A run that another window's engine works on: its record is read again as it grows."""
+        self.interrupted: RunState | None = None
+        """The run that the engine worked on when it died."""
+        self._reader: runs.Reader | None = None  # where another window's engine may be working on the run on the screens
         self.run_job = ""
         self.data_job = ""
         self.data_failure = ""
@@ -135,12 +134,12 @@ class Workspace:
 
     async def restart_engine(self) -> None:
         """Start a new engine after the old one died, and go on with the run it was working on from its last round."""
-        goes_on, self.goes_on_after_restart = self.goes_on_after_restart, False
         await self.open_engine()
-        if not goes_on:
+        interrupted, self.interrupted = self.interrupted, None
+        if interrupted is None:
             return
-        if self.live.run:
-            self.resume_run(self.live)
+        if interrupted.run:
+            self.resume_run(interrupted)
         else:
             self.start_run(self.config)  # it died before its first event: nothing to resume
 
@@ -190,7 +189,7 @@ class Workspace:
         self._expect(job)
 
     def _expect(self, job: str) -> None:
-        self.run_job, self.preparing, self.opened, self.followed = job, True, None, ""
+        self.run_job, self.preparing, self.opened, self._reader = job, True, None, None
         self.on_change()
 
     async def stop_run(self) -> None:
@@ -207,23 +206,22 @@ class Workspace:
             self.live, self.opened = state, None
         else:
             self.opened = state if state.run != self.live.run else None
-        self.followed = state.run if self.run is state and state.finished is None else ""
+        self._reader = runs.Reader(state.run, state.last_seq) if self.run is state and state.finished is None else None
         self.on_change()
 
     async def follow(self) -> None:
         """Take in what another window's engine has added to the record of the run on the screens. Reads, never writes."""
-        state = self.run
-        if not self.followed or state.run != self.followed:
+        reader = self._reader
+        fresh = await asyncio.to_thread(reader.fresh) if reader is not None else []
+        if not fresh or self._reader is not reader:
             return
-        fresh = await asyncio.to_thread(runs.events_after, state.run, state.last_seq)
-        for stamped in fresh if self.run is state else ():
-            state.apply(stamped)
-        if fresh:
-            self.on_change()
+        for stamped in fresh:
+            self.run.apply(stamped)
+        self.on_change()
 
     def leave_run(self) -> None:
         """Put the run in progress back on the screens."""
-        self.opened = None
+        self.opened = self._reader = None
         self.on_change()
 
     def ask(self, adapters: tuple[str, ...], question: str) -> Exchange:
@@ -255,8 +253,9 @@ class Workspace:
     # --- events ----------------------------------------------------------------------------------------------------------------
 
     def take(self, stamped: Stamped) -> None:
-        """One event from the engine."""
-        self.live.apply(stamped)
+        """One event from the engine. Only those of the run in progress change it: the engine answers questions meanwhile."""
+        if self.run_job and getattr(stamped.event, "job", self.run_job) == self.run_job:
+            self.live.apply(stamped)
         self.status.take(stamped.event)
         self._handle(stamped.event)
         self.desk.take(stamped.event)
@@ -268,7 +267,8 @@ class Workspace:
     def _engine_ended(self, ended: EngineExit) -> None:
         self.status.end(ended)
         self.stopping = self.preparing = False
-        self.goes_on_after_restart = bool(self.run_job) and not ended.expected
+        if self.run_job and not ended.expected:
+            self.interrupted = self.live
         self.run_job = self.data_job = ""
         self.desk.engine_ended()
         self.what_if.engine_ended()

@@ -142,7 +142,7 @@ class Banner(Figure):
     def _message(self) -> Content:
         workspace = self.workspace
         if workspace.status.exit is not None and not workspace.status.exit.expected:
-            restart = "restart the engine" + (" and go on with the run" if workspace.goes_on_after_restart else "")
+            restart = "restart the engine" + (" and go on with the run" if workspace.interrupted is not None else "")
             return Content.assemble(("✖ ", "bold"), safe(workspace.status.exit.sentence), ("\nr ", "bold"), restart)
         if workspace.opened is not None:
             earlier = f"Earlier run {safe(workspace.opened.run)}."

@@ -8,6 +8,7 @@ import sys
 
 import pytest
 from conftest import SIZES, text_of, until
+from test_dialogs import write_run
 
 from fedmed_tui.app import FedMedApp
 
@@ -38,6 +39,26 @@ async def test_a_killed_engine_is_a_banner_and_r_goes_on_with_the_run(slow_app: 
         assert slow_app.run_state.run == name
         assert slow_app.workspace.training
         await until(pilot, lambda: "✖" not in text_of(pilot))
+
+
+async def test_r_goes_on_with_the_run_that_was_cut_off_whatever_was_looked_at_since(slow_app: FedMedApp) -> None:
+    write_run("older", completed=1)
+    async with slow_app.run_test(size=(120, 36)) as pilot:
+        await until(pilot, lambda: slow_app.workspace.status.ready)
+        await pilot.press("s")
+        await until(pilot, lambda: slow_app.run_state.rounds)
+        name = slow_app.run_state.run
+        kill_engine(slow_app)
+        await until(pilot, lambda: "r restart the engine and go on with the run" in " ".join(text_of(pilot).split()))
+        await pilot.press("o")
+        await until(pilot, lambda: "older" in text_of(pilot))
+        await pilot.press("enter")
+        await until(pilot, lambda: slow_app.run_state.run == "older")
+
+        await pilot.press("r")
+
+        await until(pilot, lambda: slow_app.workspace.training)
+        assert slow_app.run_state.run == name
 
 
 async def test_an_idle_engine_that_dies_is_restarted_without_a_run(fake_app: FedMedApp) -> None:

@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import pytest
 import script
+from conftest import run_asked_for
 
 from engine.errors import EngineError
 from engine.protocol import JobFinished, Progress, RunFinished, Stamped
@@ -24,7 +25,9 @@ def told(workspace: Workspace, *events: object) -> Workspace:
 
 def after_a_run(until: int | None = None) -> Workspace:
     """The workspace after the first `until` events of a run."""
-    return told(Workspace(), script.READY, *list(script.run_events())[:until])
+    workspace = Workspace()
+    with run_asked_for(workspace):
+        return told(workspace, script.READY, *list(script.run_events())[:until])
 
 
 def test_nothing_can_be_asked_of_an_engine_that_does_not_run() -> None:
@@ -76,7 +79,12 @@ def test_a_run_is_resumable_when_it_was_cut_short_and_nothing_works_on_it() -> N
 def test_a_stopped_run_is_resumable() -> None:
     stopped = RunFinished(run=script.RUN, outcome="cancelled", completed=1, rounds=3, folder="", seconds=9.0)
 
-    assert told(after_a_run(60), stopped).resumable
+    workspace = after_a_run(60)
+
+    with run_asked_for(workspace):
+        told(workspace, stopped)
+
+    assert workspace.resumable
 
 
 def test_an_earlier_run_stands_in_front_of_the_run_in_progress_until_it_is_left() -> None:
