@@ -75,21 +75,23 @@ async def test_hostile_failures_and_progress_are_shown_as_they_are(app: FedMedAp
         assert "\x1b" not in text_of(pilot)
 
 
-@pytest.mark.parametrize("hostile", [MARKUP, ESCAPES, "# [/]\n\n```\n[/]\n```\n| [/] |\n|---|\n| [bold] |"])
-async def test_a_hostile_answer_is_shown_as_text(fake_app: FedMedApp, hostile: str) -> None:
-    async with fake_app.run_test(size=(120, 36)) as pilot:
-        await until(pilot, lambda: fake_app.workspace.status.ready)
+@pytest.mark.parametrize(
+    ("hostile", "seen"),
+    [(MARKUP, MARKUP), (ESCAPES, safe(ESCAPES)), ("# [/]\n\n```\n[/]\n```\n| [/] |\n|---|\n| [bold] |", "[bold]")],
+    ids=["markup", "escapes", "Markdown"],
+)
+async def test_a_hostile_answer_and_its_note_are_shown_as_text(app: FedMedApp, hostile: str, seen: str) -> None:
+    async with app.run_test(size=(120, 36)) as pilot:
+        await tell(pilot, [])
         await pilot.press("5")
-        fake_app.workspace.ask(("base",), MARKUP)
-        job = fake_app.workspace.chat.job
+        app.workspace.ask(("base",), "What is it?")
+        job = app.workspace.chat.job
         end = ChatFinished(job=job, adapter="base", tokens=3, first_token_seconds=0.1, seconds=1.0, stopped=False, note=hostile)
         for event in (ChatText(job=job, adapter="base", text=hostile), end):
-            fake_app.workspace.take(Stamped(seq=1, time=script.START, event=event))
-        await pilot.press("2", "5")
-        await redraw(pilot)
+            app.workspace.take(Stamped(seq=1, time=script.START, event=event))
 
-        await until(pilot, lambda: fake_app.workspace.conversation(("base",)).exchanges[0].answer.finished)
-        assert "\x1b" not in text_of(pilot)
+        await until(pilot, lambda: text_of(pilot).count(seen) == 2)
+        assert not any(character in text_of(pilot) for character in "\x1b\x07\r\x9b\u202e")
 
 
 async def test_a_question_full_of_markup_can_be_asked(fake_app: FedMedApp) -> None:
