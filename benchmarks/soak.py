@@ -35,6 +35,8 @@ EVERY_SECONDS = 5.0
 WINDOW_SECONDS = 300.0
 SETTLED_MINUTES = 10.0
 GROWTH = 0.05
+RESIZED_EVERY = 5
+"""Answers between two changes of the terminal's size, so that every size has been seen with a full screen by minute 10."""
 QUESTIONS = ("What helps against migraine?", "How is asthma treated?", "What are the signs of anaemia?")
 KEYS = "12345"
 
@@ -107,7 +109,7 @@ async def ask(app: FedMedApp, pilot: Pilot[None], watch: Watch, draw: random.Ran
     while app.workspace.chat.job:
         await asyncio.sleep(0.2)
     watch.answers += 1
-    if watch.answers % 20 == 0:
+    if watch.answers % RESIZED_EVERY == 0:
         await pilot.resize_terminal(*draw.choice(((80, 24), (120, 40), (60, 20))))
 
 
