@@ -112,8 +112,9 @@ Ending = Literal["done", "cancelled", "failed", "paused"]
 Stage = Literal["base", "local", "global"]
 Duty = Literal["training", "evaluation", "judging"]
 Fault = Literal["raised", "late", "gone", "refused", "damaged", "unchanged", "too long", "copied", "stale"]
-"""Why a hospital is left out: an exception ended its work; it missed the deadline; its process or connection is gone; what it
-sent is not finite or does not fit; it trained nothing; its update is far too long, another's, or of another round."""
+"""Why a hospital is left out: an exception ended its work; it missed the deadline; its process or connection is gone; its policy
+forbids what was asked, or it has another model; what it sent is not finite or does not fit; it trained nothing; its update is far
+too long, another's, or of another round."""
 
 
 # --- commands: screen → engine -------------------------------------------------------------------------------------------------

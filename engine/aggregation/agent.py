@@ -23,7 +23,7 @@ from engine.aggregation.proposals import Proposal, by_rules, mixed, screened
 from engine.aggregation.surrogate import NEAR, Point, Quadratic, fit
 from engine.aggregation.weighting import Situation, Weights, samples
 from engine.aggregation_messages import Candidate, Conclusion, Transfer
-from engine.federated.update import Verdict
+from engine.federated.update import VOTER_PAIRS, Verdict
 
 LENGTH_GATE = 3.0
 """An update longer than so many median lengths neither counts nor votes."""
@@ -36,8 +36,6 @@ SCREEN_SHARE = 0.55
 """Part of the work that goes into screening."""
 SCREEN_PAIRS, TEST_PAIRS = 16, 32
 """Most pairs a voter uses on each slice."""
-VOTER_PAIRS = 3
-"""A voter with fewer pairs on a slice has no say."""
 ENOUGH_PAIRS = 12
 """Pairs tested by all voters together below which nothing is concluded."""
 FINALISTS = 5

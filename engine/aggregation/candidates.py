@@ -119,8 +119,6 @@ class Tally:
 
     def verdict(self, voter: str) -> Verdict:
         """Means over answer tokens; a gain's error by the ratio estimator over pairs (infinite with a single pair)."""
-        if not self._losses:
-            return Verdict(voter, (), (), (), (), 0, 0, 0.0)
         losses, answers = torch.cat(self._losses, dim=1), torch.cat(self._answers).double()  # (C, n), (n,)
         pairs, total = len(answers), float(answers.sum())
         means = losses.sum(dim=1) / total

@@ -1,7 +1,7 @@
 """One hospital: its pairs, its local training, its evaluations.
 
-This is the only place that opens a partition's pairs during a run. What leaves it is an `Update`, an `Evaluation`, a `Verdict`,
-or a count. All work methods are generators that pause after every micro-step, so that a chat can be answered in between.
+A run opens a partition's pairs here and nowhere else. What leaves it is an `Update`, an `Evaluation`, a `Verdict`, or a count.
+All work methods are generators that pause after every micro-step, so that a chat can be answered in between.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from engine.data.pairs import TEST, TRAIN, VALIDATION, Pair
 from engine.data.partition import read_partition
 from engine.federated.local import LocalSteps, truncated
 from engine.federated.slices import draw, pools
-from engine.federated.update import Assessment, Assignment, Diverged, Evaluation, Update, Verdict
+from engine.federated.update import VOTER_PAIRS, Assessment, Assignment, Diverged, Evaluation, Update, Verdict
 from engine.model.adapters import TRAINING, Adapter, AdapterBank
 from engine.model.loss import answer_nll
 from engine.model.template import Example, encode_pair
@@ -161,9 +161,14 @@ class Hospital:
         return Evaluation(hospital=self.name, loss=total / count, pairs=len(examples), tokens=count)
 
     def assess(self, assessment: Assessment) -> Generator[None, None, Verdict]:
-        """Try candidates on a slice of the validation pairs. Yields after each batch; only sums over pairs leave."""
+        """Try candidates on a slice of the validation pairs. Yields after each batch; only sums over pairs leave.
+
+        With fewer than `VOTER_PAIRS` pairs nothing is tried or said: the verdict is of 0 pairs.
+        """
         pool, seed = self._pools[assessment.part], self._seed(assessment.part, assessment.round)
         drawn = draw(pool, self._judging_cost, assessment.pairs, assessment.tokens[self.name], seed)
+        if len(drawn) < VOTER_PAIRS:
+            return Verdict(self.name, (), (), (), (), pairs=0, tokens=0, seconds=0.0)
         stack = Stack(self._bank, assessment.adapters)
         tally = Tally(assessment)
         for batch in self._judging_batches(drawn):

@@ -14,6 +14,10 @@ from engine.model.adapters import Adapter
 from engine.protocol import Fault
 
 Slice = Literal["screen", "test", "all"]
+Cause = Literal["diverged", "data", "memory", "connection", "file", "accelerator", "unexpected"]
+"""What an exception that ended a hospital's work stands for."""
+VOTER_PAIRS = 3
+"""A hospital says nothing about candidates that it could try on fewer pairs of a slice: that would be about single pairs."""
 MAX_TYPE_NAME = 60
 
 
@@ -132,23 +136,41 @@ class Diverged(ArithmeticError):
 
 
 ACCELERATOR_ERRORS = ("OutOfMemoryError", "AcceleratorError")
-MEANINGS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
-    ((Diverged,), "its training loss is no longer a number: training.learning_rate is too high for it"),
-    ((DataError, UnicodeError), "its data cannot be read"),
-    ((MemoryError,), "it ran out of memory"),
-    ((ConnectionError, TimeoutError), "its connection broke"),
-    ((OSError,), "a file of it cannot be read"),
+CAUSES: tuple[tuple[Cause, tuple[type[Exception], ...]], ...] = (
+    ("diverged", (Diverged,)),
+    ("data", (DataError, UnicodeError)),
+    ("memory", (MemoryError,)),
+    ("connection", (ConnectionError, TimeoutError)),
+    ("file", (OSError,)),
 )
+MEANINGS: dict[Cause, str] = {
+    "diverged": "its training loss is no longer a number: training.learning_rate is too high for it",
+    "data": "its data cannot be read",
+    "memory": "it ran out of memory",
+    "connection": "its connection broke",
+    "file": "a file of it cannot be read",
+    "accelerator": "its accelerator ran out of memory or failed",
+    "unexpected": "an unexpected error ended its work",
+}
 
 
 def lost_by(hospital: str, error: Exception) -> Lost:
     """A hospital whose work was ended by an exception: only the exception's type leaves it, and what its type stands for."""
-    name = type(error).__name__
-    plain = name if name.isascii() and name.isidentifier() and len(name) <= MAX_TYPE_NAME else "exception"
-    return Lost(hospital, "raised", f"{_meaning(error)} ({plain})")
+    return broken(hospital, cause_of(error), type(error).__name__)
 
 
-def _meaning(error: Exception) -> str:
+def broken(hospital: str, cause: Cause, name: str) -> Lost:
+    """The same from what has left the hospital: a cause, and the name of an exception's type."""
+    return Lost(hospital, "raised", f"{MEANINGS[cause]} ({plain_name(name)})")
+
+
+def cause_of(error: Exception) -> Cause:
+    """What an exception stands for."""
     if type(error).__name__ in ACCELERATOR_ERRORS:
-        return "its accelerator ran out of memory or failed"
-    return next((meaning for types, meaning in MEANINGS if isinstance(error, types)), "an unexpected error ended its work")
+        return "accelerator"
+    return next((cause for cause, types in CAUSES if isinstance(error, types)), "unexpected")
+
+
+def plain_name(name: str) -> str:
+    """The name of an exception's type where it is one in form, and no other text."""
+    return name if name.isascii() and name.isidentifier() and len(name) <= MAX_TYPE_NAME else "exception"

@@ -16,14 +16,14 @@ from engine.federated.flare.kits import partition_folder
 from engine.federated.flare.policy import PolicyError, read_policy
 from engine.federated.flare.worker import Answering, Attending, tokenizer_digest
 from engine.federated.hospital import Hospital
+from engine.federated.update import cause_of, plain_name
 from engine.files import write_atomically
 from engine.jobs.context import Engine
 from engine.jobs.model import ensure_bank
 from engine.model.adapters import digest_of
+from engine.model.base import hub_model
 from engine.protocol import AnyEvent, Attend
 from engine.scheduler import Cancelled, Job
-
-MAX_TYPE_NAME = 60
 
 Joining = Generator[AnyEvent | None, None, Attending]
 
@@ -39,8 +39,7 @@ def attend(engine: Engine, command: Attend) -> Job:
         raise
     except Exception as error:
         traceback.print_exception(error, file=sys.stderr)
-        name = type(error).__name__
-        answer = wire.pack(wire.Broken(name=name if name.isidentifier() and len(name) <= MAX_TYPE_NAME else "Exception"))
+        answer = wire.pack(wire.Broken(name=plain_name(type(error).__name__), cause=cause_of(error)))
     write_atomically(Path(command.answer), answer)
 
 
@@ -63,6 +62,8 @@ def _join(engine: Engine, command: Attend, asked: wire.Join) -> Joining:
     config = asked.config
     if own := os.environ.get("FEDMED_HOSPITAL_MODEL"):
         config = msgspec.structs.replace(config, model=msgspec.structs.replace(config.model, source=own))
+    elif named := hub_model(config.model):
+        policy.check_fetch(named)
     hospital = Hospital(command.hospital, partition_folder(Path(command.data), command.hospital), config)
     bank = yield from ensure_bank(engine, command.job, config.model, config.lora)
     hospital.attach(bank)
@@ -74,8 +75,7 @@ def _join(engine: Engine, command: Attend, asked: wire.Join) -> Joining:
         quantization=engine.loaded.quantization,
         tokenizer=tokenizer_digest(bank),
         wire=wire.WIRE_VERSION,
-        shown=policy.show_adapter,
         start=digest_of(start),
     )
-    policy.check_join(joined, asked, hospital.steps_per_round)
-    return Attending(asked, hospital, bank, policy, joined, {"given": (joined.start, start)})
+    policy.check_join(joined, hospital.steps_per_round)
+    return Attending(hospital, bank, policy, joined, {"given": (joined.start, start)})

@@ -16,7 +16,7 @@ from engine.errors import RunError
 from engine.federated.checkpoint import RoundState, adapter_folder, read_round
 from engine.federated.hospital import Hospital
 from engine.federated.transport import InProcess
-from engine.federated.update import Assessment, Lost, Verdict
+from engine.federated.update import VOTER_PAIRS, Assessment, Lost, Verdict
 from engine.jobs.context import Engine
 from engine.jobs.model import ensure_bank
 from engine.manifest import Manifest, read_manifest
@@ -28,10 +28,10 @@ NO_LIMIT = 2**62
 
 
 def what_if(engine: Engine, command: WhatIf) -> Job:
-    """Evaluate on every hospital's validation pairs, against the weights that the run used.
+    """Evaluate on the hospitals' validation pairs, as many as a round uses, against the weights that the run used.
 
     Raises:
-        RunError: no such run, no finished round, or a hospital that is not in it.
+        RunError: no such run, no finished round, a hospital that is not in it, or too few pairs everywhere.
         DataError, ModelError: its pairs, model or adapters cannot be read.
     """
     path = locations.run_folder(command.run)
@@ -39,7 +39,7 @@ def what_if(engine: Engine, command: WhatIf) -> Job:
     bank = yield from ensure_bank(engine, command.job, manifest.config.model, manifest.config.lora)
     newest = _newest(path, manifest, bank, command)
     verdicts = yield from _ask(command, manifest, bank, newest)
-    errors = [verdict.errors[1] / verdict.losses[0] for verdict in verdicts if verdict.pairs > 1]
+    errors = [verdict.errors[1] / verdict.losses[0] for verdict in verdicts]
     yield WhatIfEvaluated(
         job=command.job,
         run=command.run,
@@ -99,14 +99,19 @@ def _ask(
         pairs=config.data.validation_pairs,
         tokens=dict.fromkeys(manifest.hospitals, NO_LIMIT),
     )
-    verdicts = []
+    verdicts: list[Verdict] = []
+    asked = 0
     for item in InProcess(hospitals).assess(assessment):
         if item is None:
             yield None
             continue
         if isinstance(item, Lost):
             raise RunError(f"{item.hospital} could not try them: {item.reason}.", where=command.run, hint="Ask again.")
-        verdicts.append(item)
+        asked += 1
+        verdicts += [item] if item.pairs else []
         what = f"trying other weights at {item.voter}"
-        yield Progress(job=command.job, what=what, done=len(verdicts), total=len(hospitals))
+        yield Progress(job=command.job, what=what, done=asked, total=len(hospitals))
+    if not verdicts:
+        few = f"no hospital has {VOTER_PAIRS} validation pairs to try them on."
+        raise RunError(few, where=command.run, hint="Raise data.validation_pairs in a new run.")
     return verdicts

@@ -18,7 +18,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from engine.errors import ModelError
-from engine.model.sources import ModelFolder, resolve
+from engine.model.sources import ModelFolder, on_hub, resolve
 from engine.settings import ModelSettings
 
 
@@ -52,10 +52,9 @@ def load_base(settings: ModelSettings) -> Iterator[str | BaseModel]:
     Raises:
         ModelError: the model cannot be found or loaded, or the device is not there.
     """
-    cuda = torch.cuda.is_available()
-    if settings.device == "cuda" and not cuda:
+    on_cuda = _on_cuda(settings)
+    if settings.device == "cuda" and not on_cuda:
         raise ModelError("there is no usable CUDA card.", where="model.device", hint="Use --device cpu, or `auto`.")
-    on_cuda = cuda and settings.device != "cpu"
     folder = None
     for step in resolve(settings.source, cuda=on_cuda):
         if isinstance(step, ModelFolder):
@@ -90,6 +89,15 @@ def load_base(settings: ModelSettings) -> Iterator[str | BaseModel]:
         quantization=how.words,
         parameters=model.num_parameters(),
     )
+
+
+def hub_model(settings: ModelSettings) -> str:
+    """The name under which `load_base` would ask the model hub; empty where it has no need to."""
+    return on_hub(settings.source, cuda=_on_cuda(settings))
+
+
+def _on_cuda(settings: ModelSettings) -> bool:
+    return settings.device != "cpu" and torch.cuda.is_available()
 
 
 @dataclass(frozen=True)

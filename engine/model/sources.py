@@ -19,6 +19,7 @@ from engine import locations
 from engine.errors import ModelError
 
 MISTRAL = "mistralai/Mistral-7B-Instruct-v0.2"
+OWN = ("auto", "bundled")
 HUB_FILES = ["*.json", "*.safetensors", "tokenizer.model", "*.jinja"]
 
 
@@ -43,21 +44,26 @@ def resolve(source: str, *, cuda: bool) -> Iterator[str | ModelFolder]:
     Raises:
         ModelError: nothing usable there; says what was looked for and how to mend it.
     """
-    if source == "auto":
-        source = MISTRAL if cuda else "bundled"
-    if source == "bundled":
+    if name := on_hub(source, cuda=cuda):
+        yield f"fetching {name} from the model hub, if it is not there yet"
+        yield _from_folder(_download(name), name=name.rsplit("/", 1)[-1], source="hub")
+    elif source in OWN:
         yield from _bundled()
-    elif _is_local(source):
+    else:
         yield "checking the model folder"
         yield _from_folder(Path(source).expanduser(), name=Path(source).name, source="folder")
-    else:
-        yield f"fetching {source} from the model hub, if it is not there yet"
-        yield _from_folder(_download(source), name=source.rsplit("/", 1)[-1], source="hub")
+
+
+def on_hub(source: str, *, cuda: bool) -> str:
+    """The name on the model hub that a `model.source` setting means; empty for the bundled model or a folder."""
+    if source in OWN:
+        return MISTRAL if source == "auto" and cuda else ""
+    return "" if _is_local(source) else source
 
 
 def check_local(source: str) -> None:
     """What is seen of a source at a glance. Raises ModelError for a folder that holds no model."""
-    if source not in ("auto", "bundled") and _is_local(source):
+    if source not in OWN and _is_local(source):
         _weights_in(Path(source).expanduser())
 
 

@@ -1,1 +1,1 @@
-"""What leaves a hospital, counted and limited."""
+"""What leaves a hospital, counted."""

@@ -4,8 +4,10 @@ It looks at the messages themselves, field by field, and knows only what may be 
 numbers, and names from a closed list. A string that is no such name is counted as `text`, an integer tensor (token ids, say) or
 anything else as `unknown`; of both there must be none, and "0 raw pairs sent" means just that. Sizes are those of the values,
 before any encoding or compression by a transport: 8 bytes a number, UTF-8 bytes a name. A transport may send less: over NVFlare
-an adapter that a hospital has already does not travel again, and is counted here all the same. Of a hospital that is lost the
-kind of fault is entered; the sentence about it is worded from that kind and, at most, the name of an exception's type.
+an adapter that a hospital has already does not travel again, and is counted here all the same. Of a hospital's joining the counts
+of pairs are entered; not the digests and the precision by which its model is compared with the run's, which go no further. Of a
+hospital that is lost the kind of fault is entered; the sentence about it is worded from that kind and, at most, what an exception
+stands for and the name of its type.
 """
 
 from __future__ import annotations

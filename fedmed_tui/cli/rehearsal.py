@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-import signal
 import socket
 import sys
 import time
@@ -81,6 +80,8 @@ def rehearsal() -> Iterator[None]:
     try:
         for hospital in HOSPITALS:
             kit = folder / f"hospital_{hospital}"
+            with (kit / "local" / "policy.toml").open("a", encoding="utf-8") as policy:
+                policy.write('hub_models = ["*"]\n')  # whoever rehearses is coordinator and hospital alike
             sites.append(Site(kit, locations.sample_folder(), log=kit / "site.log"))
         asyncio.run(_connected())
         yield
@@ -125,7 +126,8 @@ def _hold() -> int:
     )
     print("Ctrl+C ends it.", file=sys.stderr)
     with suppress(KeyboardInterrupt):
-        signal.pause()
+        while True:
+            time.sleep(3600)  # Windows has no signal.pause
     return DONE
 
 

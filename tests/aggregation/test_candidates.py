@@ -95,6 +95,18 @@ def test_trying_candidates_leaves_the_model_as_it_was(bank: AdapterBank, hospita
     assert all(parameter.grad is None for parameter in bank.base.model.parameters())
 
 
+def test_too_few_pairs_to_be_told_from_each_other_are_not_spoken_of(bank: AdapterBank, hospital: Hospital) -> None:
+    adapters = [trained(bank, seed) for seed in range(2)]
+
+    told = {pairs: assess(hospital, adapters, [(0.0,), (1.0,)], pairs=pairs) for pairs in (1, 2, 3)}
+
+    assert {pairs: (one.pairs, len(one.losses), one.tokens) for pairs, one in told.items()} == {
+        1: (0, 0, 0),
+        2: (0, 0, 0),
+        3: (3, 2, told[3].tokens),
+    }
+
+
 def test_the_slices_share_no_topic_and_test_pairs_are_in_neither(hospital: Hospital) -> None:
     pairs = hospital._judged_pairs
     topics: dict[Slice, set[str]] = {part: {pairs[index].topic for index in hospital._pools[part]} for part in ("screen", "test")}

@@ -21,9 +21,7 @@ JOINED = wire.Joined(
     quantization="4-bit weights, fp32 compute",
     tokenizer="t1",
     wire=wire.WIRE_VERSION,
-    shown=True,
 )
-ASKED = wire.Join(run="r", config=load_config(), digest="d1", quantization="4-bit weights, fp32 compute", tokenizer="t1")
 
 
 @pytest.fixture
@@ -58,7 +56,7 @@ def test_a_run_is_refused_before_anything_is_loaded(policy: Policy, run: str, ov
 )
 def test_data_and_model_must_be_as_it_asks(policy: Policy, rule: str) -> None:
     with pytest.raises(PolicyError) as refusal:
-        policy.check_join(JOINED, ASKED, steps=5)
+        policy.check_join(JOINED, steps=5)
 
     assert refusal.value.rule == rule
 

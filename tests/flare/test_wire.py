@@ -65,7 +65,7 @@ def test_an_answer_that_cannot_be_read_loses_the_hospital_and_not_the_run() -> N
 
 
 def test_only_the_type_of_what_broke_leaves_a_hospital() -> None:
-    told = lost(Answer(number=1, site="A"), wire.Broken(name="Patient 123 has asthma"))
+    told = lost(Answer(number=1, site="A"), wire.Broken(name="Patient 123 has asthma", cause="unexpected"))
 
     assert "asthma" not in told.reason
 
@@ -78,7 +78,19 @@ def test_differences_name_what_is_different() -> None:
         quantization="NF4",
         tokenizer="t",
         wire=wire.WIRE_VERSION,
-        shown=True,
     )
 
-    assert differences(joined, own) == ["base model eeeeeeeeeeee instead of dddddddddddd"]
+    assert differences(joined, own) == ["another base model than dddddddddddd"]
+
+
+def test_differences_hold_no_text_that_a_hospital_wrote() -> None:
+    own = wire.Join(run="r", config=load_config(), digest="d", quantization="NF4", tokenizer="t")
+    theirs = wire.Joined(
+        info=None,  # type: ignore[arg-type]
+        digest="Mrs Smith",
+        quantization="Mrs Smith, born 1961\x1b[2J" * 1000,
+        tokenizer="Mrs Smith",
+        wire=wire.WIRE_VERSION,
+    )
+
+    assert differences(theirs, own) == ["another base model than d", "another quantization than NF4", "another tokenizer than t"]

@@ -8,7 +8,7 @@ from engine.errors import ProtocolError
 from engine.federated.flare import wire
 from engine.federated.flare.channel import Answer, News
 from engine.federated.flare.policy import Rule
-from engine.federated.update import Evaluation, Lost, Update, Verdict
+from engine.federated.update import Evaluation, Lost, Update, Verdict, broken
 from engine.protocol import Fault, StepDone, TrainingStarted, decode_event
 
 REFUSALS: dict[Rule, str] = {
@@ -17,6 +17,7 @@ REFUSALS: dict[Rule, str] = {
     "pairs": "it holds fewer pairs than its policy asks for",
     "steps": "its policy allows fewer local steps",
     "base model": "its policy allows another base model only",
+    "hub model": "its policy lets no run have this base model fetched: name it there, or start the hospital with --model",
     "quantization": "its policy allows another precision only",
     "adapter": "its policy does not let other hospitals see its adapter",
     "tokenizer": "its policy allows another tokenizer only",
@@ -47,8 +48,8 @@ def lost(answer: Answer, header: wire.Header | None) -> Lost:
         return Lost(answer.site, "refused", REFUSALS[header.rule])
     if isinstance(header, wire.Missing):
         return Lost(answer.site, "gone", "its engine was restarted")
-    if isinstance(header, wire.Broken) and header.name.isidentifier() and len(header.name) <= 60:
-        return Lost(answer.site, "raised", f"an error ended its work ({header.name})")
+    if isinstance(header, wire.Broken):
+        return broken(answer.site, header.cause, header.name)
     return Lost(answer.site, "damaged", "its answer is none of this protocol")
 
 

@@ -22,7 +22,7 @@ from engine.errors import FedMedError, SettingsError
 from engine.settings import RunConfig, Weighting
 
 if TYPE_CHECKING:  # a kit is made without a tensor library
-    from engine.federated.flare.wire import Join, Joined
+    from engine.federated.flare.wire import Joined
     from engine.model.adapters import Adapter
 
 FILE = "policy.toml"
@@ -34,6 +34,7 @@ Rule = Literal[
     "pairs",
     "steps",
     "base model",
+    "hub model",
     "quantization",
     "adapter",
     "tokenizer",
@@ -54,10 +55,12 @@ TEMPLATE = """\
 # max_steps = 0                # most optimizer steps in one round; 0 is no limit
 # reports = ["progress", "validation", "judging", "seconds"]
 #                              # progress: loss of each step; validation: loss of adapters on its validation pairs;
-#                              # judging: how candidates do on them; seconds: how long training took
+#                              # judging: how candidates do on them; seconds: how long its work took
 # decimals = 17                # decimals of every loss that it reports
 # clip_norm = 0.0              # longest way (L2) its adapter may move in a round: a longer one is shortened; 0 is no limit
-# base_model = ""              # SHA-256 of the only base model that it trains; "" is whatever its own settings load
+# base_model = ""              # SHA-256 of the only base model that it trains; "" is any of those that it can load
+# hub_models = []              # base models that it fetches from the model hub when a run names them, with *; [] is none:
+#                              # the bundled model, a folder on this machine, or what --model says
 # quantization = ""            # the only precision, in words: "4-bit weights, fp32 compute"
 # show_adapter = true          # its adapter may be shown to other hospitals, to be judged by them
 """
@@ -84,6 +87,7 @@ class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     decimals: Annotated[int, Meta(ge=0, le=17)] = 17
     clip_norm: Annotated[float, Meta(ge=0)] = 0.0
     base_model: str = ""
+    hub_models: tuple[str, ...] = ()
     quantization: str = ""
     show_adapter: bool = True
 
@@ -97,13 +101,18 @@ class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         if not self.show_adapter and rules.weighting in JUDGED and rules.trust == "hospitals":
             raise PolicyError("adapter")
 
-    def check_join(self, joined: Joined, asked: Join, steps: int) -> None:
+    def check_fetch(self, hub_model: str) -> None:
+        """Before a run has it fetch a base model. Raises PolicyError."""
+        if not any(fnmatchcase(hub_model, pattern) for pattern in self.hub_models):
+            raise PolicyError("hub model")
+
+    def check_join(self, joined: Joined, steps: int) -> None:
         """With the data read and the model loaded. Raises PolicyError."""
         if joined.info.train < self.min_pairs:
             raise PolicyError("pairs")
         if self.max_steps and steps > self.max_steps:
             raise PolicyError("steps")
-        if self.base_model and self.base_model not in (joined.digest,):
+        if self.base_model and self.base_model != joined.digest:
             raise PolicyError("base model")
         if self.quantization and self.quantization != joined.quantization:
             raise PolicyError("quantization")
@@ -112,6 +121,10 @@ class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """Raises PolicyError when it does not report this."""
         if scalar not in self.reports:
             raise PolicyError("report")
+
+    def told(self, seconds: float) -> float:
+        """As they leave the hospital: 0 where it does not report them."""
+        return seconds if "seconds" in self.reports else 0.0
 
     def rounded(self, loss: float) -> float:
         """As it leaves the hospital."""

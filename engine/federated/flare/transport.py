@@ -136,21 +136,16 @@ class FlareTransport:
     def assess(self, assessment: Assessment) -> Assessing:
         """All voters at once."""
         groups = {f"{place:04d}": adapter for place, adapter in enumerate(assessment.adapters)}
-        payloads = {
-            voter: wire.pack(
-                wire.Assess(
-                    round=assessment.round,
-                    vectors=assessment.vectors,
-                    part=assessment.part,
-                    pairs=assessment.pairs,
-                    tokens=tokens,
-                    slopes=assessment.slopes,
-                ),
-                groups,
-            )
-            for voter, tokens in assessment.tokens.items()
-        }
-        for item in self._ask("assess", payloads.__getitem__, payloads):
+        asked = wire.Assess(
+            round=assessment.round,
+            vectors=assessment.vectors,
+            part=assessment.part,
+            pairs=assessment.pairs,
+            tokens=dict(assessment.tokens),
+            slopes=assessment.slopes,
+        )
+        payload = wire.pack(asked, groups)  # one for all: it holds every hospital's adapter
+        for item in self._ask("assess", lambda name: payload, assessment.tokens):
             if not isinstance(item, News):
                 yield None if item is None else answers.verdict(item)
 

@@ -20,12 +20,12 @@ from torch import Tensor
 
 from engine.errors import ProtocolError
 from engine.federated.flare.policy import Rule
-from engine.federated.update import Slice
+from engine.federated.update import Cause, Slice
 from engine.model.adapters import Adapter
 from engine.protocol import HospitalInfo
 from engine.settings import RunConfig
 
-WIRE_VERSION = 1
+WIRE_VERSION = 2
 MAX_BYTES = 512 * 1024 * 1024
 """Of one message: five times the adapter of a 70B model."""
 MAX_HEADER = 1024 * 1024
@@ -55,8 +55,6 @@ class Joined(Struct, frozen=True, tag=True):
     quantization: str
     tokenizer: str
     wire: int
-    shown: bool
-    """Its adapter may be shown to other hospitals."""
     start: str = ""
     """Digest of the adapter with which a run of this seed begins: made by the hospital itself, it need not travel."""
 
@@ -99,13 +97,13 @@ class Measured(Struct, frozen=True, tag=True):
 
 
 class Assess(Struct, frozen=True, tag=True):
-    """An `Assessment` without its tensors, for one voter."""
+    """An `Assessment` without its tensors: the same for all voters, so that it is packed and kept once."""
 
     round: int
     vectors: tuple[tuple[float, ...], ...]
     part: Slice
     pairs: int
-    tokens: int
+    tokens: dict[str, int]
     slopes: bool
 
 
@@ -132,23 +130,13 @@ class Missing(Struct, frozen=True, tag=True):
 
 
 class Broken(Struct, frozen=True, tag=True):
-    """An exception ended the hospital's work: its type and nothing else."""
+    """An exception ended the hospital's work: its type, what that stands for, and nothing else."""
 
     name: str
+    cause: Cause
 
 
-class Step(Struct, frozen=True, tag=True):
-    """How far local training has come."""
-
-    round: int
-    step: int
-    steps: int
-    loss: float
-    tokens: int
-    seconds: float
-
-
-Header = Join | Joined | Train | Trained | Evaluate | Measured | Assess | Judged | Refused | Missing | Broken | Step
+Header = Join | Joined | Train | Trained | Evaluate | Measured | Assess | Judged | Refused | Missing | Broken
 
 
 def pack(header: Header, groups: Mapping[str, Adapter] | None = None) -> bytes:

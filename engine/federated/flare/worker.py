@@ -26,7 +26,6 @@ Answering = Generator[AnyEvent | None, None, bytes]
 class Attending:
     """A hospital that has joined a run."""
 
-    asked: wire.Join
     hospital: Hospital
     bank: AdapterBank
     policy: Policy
@@ -66,7 +65,7 @@ class Attending:
             loss=self.policy.rounded(update.loss),
             variance=self.policy.rounded(update.variance),
             tokens=update.tokens,
-            seconds=update.seconds if "seconds" in self.policy.reports else 0.0,
+            seconds=self.policy.told(update.seconds),
             round=update.round,
         )
         sent = self.policy.clipped(update.adapter, start)
@@ -82,7 +81,9 @@ class Attending:
         return given
 
     def _rounded(self, event: AnyEvent | None) -> AnyEvent | None:
-        return msgspec.structs.replace(event, loss=self.policy.rounded(event.loss)) if isinstance(event, StepDone) else event
+        if not isinstance(event, StepDone):
+            return event
+        return msgspec.structs.replace(event, loss=self.policy.rounded(event.loss), seconds=self.policy.told(event.seconds))
 
     def _evaluate(self, asked: wire.Evaluate, groups: wire.Groups) -> Answering:
         self.policy.require("validation")
@@ -97,14 +98,14 @@ class Attending:
         adapters = tuple(groups[group] for group in sorted(groups))
         for adapter in adapters:
             self.bank.check(adapter, where="the coordinator's adapter")
-        name, limits = self.hospital.name, asked.tokens
         found = yield from self.hospital.assess(
-            Assessment(asked.round, adapters, asked.vectors, asked.part, asked.pairs, {name: limits}, asked.slopes)
+            Assessment(asked.round, adapters, asked.vectors, asked.part, asked.pairs, asked.tokens, asked.slopes)
         )
         rounded = {
             field: tuple(map(self.policy.rounded, getattr(found, field))) for field in ("losses", "gains", "errors", "slopes")
         }
-        return wire.pack(wire.Judged(**rounded, pairs=found.pairs, tokens=found.tokens, seconds=found.seconds))
+        seconds = self.policy.told(found.seconds)
+        return wire.pack(wire.Judged(**rounded, pairs=found.pairs, tokens=found.tokens, seconds=seconds))
 
 
 def tokenizer_digest(bank: AdapterBank) -> str:
@@ -115,11 +116,11 @@ def tokenizer_digest(bank: AdapterBank) -> str:
 
 
 def differences(joined: wire.Joined, own: wire.Join) -> list[str]:
-    """In which respects a hospital does not have what the run needs, in words."""
+    """In which respects a hospital does not have what the run needs, in this side's words: none that the hospital wrote."""
     pairs = (
         ("protocol", str(joined.wire), str(own.wire)),
         ("base model", joined.digest[:12], own.digest[:12]),
         ("quantization", joined.quantization, own.quantization),
         ("tokenizer", joined.tokenizer[:12], own.tokenizer[:12]),
     )
-    return [f"{what} {theirs} instead of {ours}" for what, theirs, ours in pairs if theirs != ours]
+    return [f"another {what} than {ours}" for what, theirs, ours in pairs if theirs != ours]
