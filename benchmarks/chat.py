@@ -1,4 +1,4 @@
-"""How fast answers come, and what that costs in exactness. Ratios are of medians over paired runs, one after the other in turns.
+"""How fast answers come, and what that costs in exactness. Ratios are of runs in turns: median, smallest and largest.
 
     python -m benchmarks.chat [--repeats 5] [--part model|process]
 
@@ -124,16 +124,19 @@ def compare_decoding(serving: Serving, adapters: Sequence[Served], repeats: int)
                 timed[name].wall.append(time.perf_counter() - wall)
                 timed[name].cpu.append(time.process_time() - cpu)
     reference = timed["transformers.generate"]
-    print(f"{f'{TOKENS} tokens, prompt of {len(prompt)}':<38}{'tokens/s':>10}{'by CPU':>10}{'ratio':>8}{'by CPU':>8}")
+    print(f"{f'{TOKENS} tokens, prompt of {len(prompt)}':<38}{'tokens/s':>10}{'by CPU':>10}{'ratio':>20}{'by CPU':>20}")
     for name, one in timed.items():
         rows = 4 if "4 adapters" in name else 1
         wall, cpu = (rows * TOKENS / statistics.median(values[1:]) for values in (one.wall, one.cpu))
-        ratios = (
-            rows * statistics.median(base[1:]) / statistics.median(own[1:])
-            for base, own in ((reference.wall, one.wall), (reference.cpu, one.cpu))
-        )
-        print(f"{name:<38}{wall:>10.1f}{cpu:>10.1f}" + "".join(f"{ratio:>8.2f}" for ratio in ratios))
+        ratios = (spread(rows, base, own) for base, own in ((reference.wall, one.wall), (reference.cpu, one.cpu)))
+        print(f"{name:<38}{wall:>10.1f}{cpu:>10.1f}" + "".join(f"{ratio:>20}" for ratio in ratios))
     print()
+
+
+def spread(rows: int, base: Sequence[float], own: Sequence[float]) -> str:
+    """How many times as fast, pair by pair without the first: `3.40 (3.31–3.52)`."""
+    ratios = [rows * theirs / ours for theirs, ours in zip(base[1:], own[1:], strict=True)]
+    return f"{statistics.median(ratios):.2f} ({min(ratios):.2f}–{max(ratios):.2f})"
 
 
 def decode(decoder: Decoder, adapters: Sequence[Served], prompt: Sequence[int]) -> None:

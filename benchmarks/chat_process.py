@@ -7,6 +7,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 
 from engine.protocol import Cancel, Chat, ChatFinished, ChatText, ChatTurn, JobFinished, LoadModel, Stamped, StartRun, StepDone
 from engine.settings import load_config
@@ -14,12 +15,13 @@ from fedmed_tui.engine_client import EngineClient
 
 QUESTION = "What are the symptoms of anaemia?"
 OTHER = "How is asthma treated?"
+COLD_STARTS = 3
 
 
 def measure_process(tokens: int) -> None:
     """Cold against loaded, stopping, chat while training."""
-    cold = cold_seconds(tokens)
-    asyncio.run(_measure(tokens, cold))
+    colds = [cold_seconds(tokens) for _ in range(COLD_STARTS)]
+    asyncio.run(_measure(tokens, colds))
 
 
 def cold_seconds(tokens: int) -> float:
@@ -38,20 +40,19 @@ class _Engine:
         self.client = EngineClient(self.events.put_nowait, lambda ended: None, attached=True)
         self.jobs = 0
 
-    async def ask(self, question: str, tokens: int) -> tuple[ChatFinished, int]:
-        """The end of an answer, and how many training steps were told meanwhile."""
+    async def ask(self, question: str, tokens: int) -> ChatFinished:
+        """The end of an answer."""
         self.jobs += 1
-        job, steps = f"chat-{self.jobs}", 0
+        job = f"chat-{self.jobs}"
         self.client.send(
             Chat(job=job, adapter="base", turns=(ChatTurn(role="user", text=question),), max_tokens=tokens, score=False)
         )
         while True:
             event = (await self.events.get()).event
-            steps += isinstance(event, StepDone)
             if isinstance(event, ChatFinished) and event.job == job:
                 finished = event
             if isinstance(event, JobFinished) and event.job == job:
-                return finished, steps
+                return finished
 
     async def until(self, kind: type[object]) -> object:
         """The next event of a kind."""
@@ -60,7 +61,7 @@ class _Engine:
         return event
 
 
-async def _measure(tokens: int, cold: float) -> None:
+async def _measure(tokens: int, colds: Sequence[float]) -> None:
     engine = _Engine()
     await engine.client.start()
     engine.client.send(LoadModel(job="load", config=load_config()))
@@ -69,9 +70,10 @@ async def _measure(tokens: int, cold: float) -> None:
     answers = []
     for _ in range(5):
         await engine.ask(OTHER, 4)  # so that nothing of the question is remembered
-        answers.append((await engine.ask(QUESTION, tokens))[0])
-    warm, idle = statistics.median(one.seconds for one in answers), statistics.median(map(rate, answers))
-    print(f"cold `chat --query` {cold:.2f} s, the same of the loaded engine {warm:.2f} s: {cold / warm:.1f} times (goal 20)")
+        answers.append(await engine.ask(QUESTION, tokens))
+    warms, idle = [one.seconds for one in answers], statistics.median(map(rate, answers))
+    times = statistics.median(colds) / statistics.median(warms)
+    print(f"cold `chat --query` {spread(colds)} s, the same of the loaded engine {spread(warms)} s: {times:.1f} times (goal 20)")
     print(f"  idle: first token after {statistics.median(one.first_token_seconds for one in answers):.2f} s, {idle:.1f} tokens/s")
     await _measure_stopping(engine)
     await _measure_training(engine, tokens, idle)
@@ -101,12 +103,17 @@ async def _measure_training(engine: _Engine, tokens: int, idle: float) -> None:
     for question in (QUESTION, OTHER) * 4:
         answers.append(await engine.ask(question, tokens))
         await engine.until(StepDone)  # training goes on in between
-    firsts = sorted(one.first_token_seconds for one, _ in answers)
-    training = statistics.median(rate(one) for one, _ in answers)
+    firsts = sorted(one.first_token_seconds for one in answers)
+    training = statistics.median(map(rate, answers))
     print(f"while training: first token after {statistics.median(firsts):.2f} s (longest {firsts[-1]:.2f}, goal 2)")
     print(f"  {training:.1f} tokens/s, {training / idle:.0%} of the idle rate (goal 60 %)")
     engine.client.send(Cancel(job="run"))
     await engine.until(JobFinished)
+
+
+def spread(seconds: Sequence[float]) -> str:
+    """`7.00 (6.80–7.31)`: median, smallest, largest."""
+    return f"{statistics.median(seconds):.2f} ({min(seconds):.2f}–{max(seconds):.2f})"
 
 
 def rate(answer: ChatFinished) -> float:
