@@ -201,6 +201,11 @@ class PartitionDescribed(Event, frozen=True, kw_only=True):
     source: str = ""
     licence: str = ""
 
+    @property
+    def pairs(self) -> int:
+        """All pairs of the partition."""
+        return self.train + self.validation + self.test
+
 
 class SourcePreviewed(Event, frozen=True, kw_only=True):
     """What a source looks like and how its fields would be understood."""

@@ -18,7 +18,7 @@ from fedmed_tui.widgets.findings import Overlap, Phi
 from fedmed_tui.widgets.lengths import LengthChart
 from fedmed_tui.widgets.pairs import PairBrowser, PairList
 from fedmed_tui.widgets.panel import Deck, Panel
-from fedmed_tui.widgets.partition import PartitionFigure, PartitionTable, TaskLine, Topics, pairs_of
+from fedmed_tui.widgets.partition import PartitionFigure, PartitionTable, TaskLine, Topics
 from fedmed_tui.widgets.text import safe
 from screens.data_work import DataWork
 from screens.pair import PairScreen
@@ -154,7 +154,7 @@ class DataScreen(DataWork):
         if workspace.data_job:
             return Content("◌ reading the partitions")
         folder = workspace.config.data.folder
-        total = sum(pairs_of(one) for one in workspace.partitions.values())
+        total = sum(one.pairs for one in workspace.partitions.values())
         where = "the sample corpus" if folder == "sample" else safe(folder)
         licences = sorted({one.licence for one in workspace.partitions.values() if one.licence})
         terms = f", {safe(', '.join(licences))}" if licences else ""

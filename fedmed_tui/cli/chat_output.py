@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 import sys
 
-from engine.protocol import ChatFinished, ChatText, Guarded, Progress, ReferenceScored, RouterHinted, Stamped
+from engine.protocol import DISCLAIMER, ChatFinished, ChatText, Guarded, Progress, ReferenceScored, RouterHinted, Stamped
 from fedmed_tui.cli.output import print_json
-from fedmed_tui.disclaimer import DISCLAIMER
 from fedmed_tui.plain_text import printable
 from fedmed_tui.units import duration
 

@@ -68,7 +68,7 @@ def print_rejects(event: RejectsFound) -> None:
 
 def _print_partitions(partitions: Sequence[PartitionDescribed]) -> None:
     rows = [
-        [one.hospital, *_counts(_pairs(one), one.train, one.validation, one.test, one.topics, one.tokens)] for one in partitions
+        [one.hospital, *_counts(one.pairs, one.train, one.validation, one.test, one.topics, one.tokens)] for one in partitions
     ]
     _print_table(["hospital", "pairs", "train", "validation", "test", "topics", "tokens"], rows)
     for origin in sorted({f"Source: {one.source}. Licence: {one.licence or UNKNOWN}." for one in partitions if one.source}):
@@ -155,10 +155,6 @@ def _print_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         columns = zip(row, widths, is_number, strict=True)
         line = (cell.rjust(width) if number else cell.ljust(width) for cell, width, number in columns)
         print("  " + "  ".join(line).rstrip())
-
-
-def _pairs(one: PartitionDescribed) -> int:
-    return one.train + one.validation + one.test
 
 
 def _counts(*values: int) -> list[str]:

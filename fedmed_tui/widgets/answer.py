@@ -10,8 +10,8 @@ from textual.content import Content
 from textual.widgets import Markdown, Static
 from textual.widgets.markdown import MarkdownStream
 
+from engine.protocol import DISCLAIMER
 from fedmed_tui.conversation import Answer
-from fedmed_tui.disclaimer import DISCLAIMER
 from fedmed_tui.units import duration
 from fedmed_tui.widgets.adapter_list import Choice
 from fedmed_tui.widgets.text import markdown_without_html, plain, safe

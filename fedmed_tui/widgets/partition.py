@@ -21,11 +21,6 @@ NAME = 12
 """Cells of a hospital's name in the table."""
 
 
-def pairs_of(one: PartitionDescribed) -> int:
-    """All pairs of a partition."""
-    return one.train + one.validation + one.test
-
-
 class PartitionTable(DataTable[Text]):
     """One row a hospital: pairs (a number and a bar), pairs by split, tokens."""
 
@@ -52,7 +47,7 @@ class PartitionTable(DataTable[Text]):
         cursor = self.cursor_row
         self._shown, self._theme = now, self.app.theme
         self.clear()
-        most = max((pairs_of(one) for one in now), default=1)
+        most = max((one.pairs for one in now), default=1)
         for place, one in enumerate(now):
             self.add_row(*self._row(place, one, most))
         self.move_cursor(row=min(cursor, len(now) - 1))
@@ -66,10 +61,10 @@ class PartitionTable(DataTable[Text]):
         drawn = look(place, dark=self.app.current_theme.dark)
         name = Text.assemble((f"{drawn.mark} ", drawn.hue), one_line(one.hospital, NAME).plain)
         colours = self.app.theme_variables
-        filled = round(pairs_of(one) / most * BAR)
+        filled = round(one.pairs / most * BAR)
         line = Text.assemble("  ", ("━" * filled, colours["accent"]), ("─" * (BAR - filled), colours["line"]))
         splits = (_cell(f"{value:,}") for value in (one.train, one.validation, one.test))
-        return [name, _cell(f"{pairs_of(one):,}"), line, *splits, _cell(count(one.tokens) if one.tokens else "–")]
+        return [name, _cell(f"{one.pairs:,}"), line, *splits, _cell(count(one.tokens) if one.tokens else "–")]
 
 
 def _cell(text: str, *, to_the_left: bool = False) -> Text:

@@ -9,10 +9,9 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Static
 
-from engine.protocol import SYSTEM_PROMPT
+from engine.protocol import DISCLAIMER, SYSTEM_PROMPT
 from fedmed_tui.chatdesk import Manner
 from fedmed_tui.conversation import Conversation
-from fedmed_tui.disclaimer import DISCLAIMER
 from fedmed_tui.widgets.adapter_list import Choice
 from fedmed_tui.widgets.answer import AnswerView
 from fedmed_tui.widgets.exchange import ExchangeView, QuestionView

@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from engine.protocol import FIXED_DISCLAIMER, ChatFinished, decode_event
+from engine.protocol import DISCLAIMER, FIXED_DISCLAIMER, ChatFinished, decode_event
 from fedmed_tui.cli import BAD_INPUT, DONE, main
 from fedmed_tui.cli.chat import choose_adapters
-from fedmed_tui.disclaimer import DISCLAIMER
 from fedmed_tui.plain_text import printable
 from tests.cli.helpers import TRAINED, edit_json
 

@@ -6,10 +6,9 @@ import pytest
 import script
 from conftest import SIZES, redraw, tell, text_of, until
 
-from engine.protocol import RoundFinished
+from engine.protocol import DISCLAIMER, RoundFinished
 from fedmed_tui.app import FedMedApp
 from fedmed_tui.conversation import Exchange
-from fedmed_tui.disclaimer import DISCLAIMER
 from fedmed_tui.widgets.adapter_list import AdapterList
 from fedmed_tui.widgets.composer import Composer
 

@@ -11,10 +11,10 @@ from test_chat import words
 from textual.pilot import Pilot
 from textual.widgets import Input, TextArea
 
+from engine.protocol import DISCLAIMER
 from fedmed_tui.app import FedMedApp
 from fedmed_tui.chatdesk import ChatDesk
 from fedmed_tui.conversation import Exchange
-from fedmed_tui.disclaimer import DISCLAIMER
 from fedmed_tui.history import Answered, History
 from fedmed_tui.widgets.adapter_list import AdapterList
 from fedmed_tui.widgets.composer import Composer
