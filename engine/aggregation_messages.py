@@ -82,7 +82,6 @@ class JudgingCost(Struct, frozen=True, kw_only=True):
     limit: float
     """Largest allowed share, from the settings. It binds the counted work, so that a run is the same at any speed."""
     seconds: float
-    training_seconds: float
 
     @property
     def share(self) -> float:

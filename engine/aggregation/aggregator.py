@@ -72,8 +72,9 @@ class Aggregator:
 
     def aggregate(self, given: Round, memory: Memory, moments: dict[str, Adapter]) -> Generator[None, None, Aggregation]:
         """Decide and combine. Yields whenever something else may run. Raises RunError when no update can be used."""
-        gated, counted = self._gate(given)
-        situation = Situation(given.number, given.start, counted)
+        whole = Situation(given.number, given.start, given.updates)
+        gated = self._gate(given, whole)
+        situation = whole.only([name for name in whole.names if name not in gated])
         bench = self._bench(situation)
         choice = yield from self._choose(situation, _everyone(given), bench, memory)
         weights, combined = self._combine(situation, choice)
@@ -86,7 +87,7 @@ class Aggregator:
             round=given.number,
             weighting=self._rules.weighting,
             combine=self._combine_name,
-            weights=_standings(given, gated, choice, weights, faults),
+            weights=_standings(given, whole, gated, choice, weights, faults),
             reason="",
             scale=total,
             combine_error=combined.error,
@@ -106,8 +107,8 @@ class Aggregator:
 
     # --- deciding --------------------------------------------------------------------------------------------------------------
 
-    def _gate(self, given: Round) -> tuple[dict[str, str], list[Update]]:
-        """Who is left out before anything is tried, and why; and the updates that are not."""
+    def _gate(self, given: Round, whole: Situation) -> dict[str, str]:
+        """Who is left out before anything is tried, and why."""
         gated = dict(given.left_out)
         if not given.updates:
             names = ", ".join(gated)
@@ -117,8 +118,8 @@ class Aggregator:
                 hint="Lower training.learning_rate.",
             )
         if self._rules.weighting == "agent" and self._judges is not None:
-            gated |= too_long(Situation(given.number, given.start, given.updates))
-        return gated, [update for update in given.updates if update.hospital not in gated]
+            gated |= too_long(whole)
+        return gated
 
     def _bench(self, situation: Situation) -> Bench | None:
         if self._judges is None or self._rules.weighting not in ("agent", "fedlaw"):
@@ -180,7 +181,6 @@ class Aggregator:
             training_work=sum(TRAINING_WORK * update.tokens for update in given.updates),
             limit=self._rules.evaluation_share,
             seconds=bench.seconds,
-            training_seconds=sum(update.seconds for update in given.updates),
         )
 
 
@@ -193,10 +193,10 @@ def _faults(memory: Memory, given: Round, bad: set[str]) -> dict[str, tuple[int,
 
 
 def _standings(
-    given: Round, gated: dict[str, str], choice: Choice, weights: Weights, faults: dict[str, tuple[int, ...]]
+    given: Round, whole: Situation, gated: dict[str, str], choice: Choice, weights: Weights, faults: dict[str, tuple[int, ...]]
 ) -> tuple[HospitalWeight, ...]:
     """Every hospital's line of the record."""
-    compare = Situation(given.number, given.start, given.updates).outline
+    compare = whole.outline
     sent = {update.hospital: update for update in given.updates}
     lengths = dict(zip(sent, compare.lengths, strict=True))
     cosines = dict(zip(sent, compare.cosines, strict=True))

@@ -46,7 +46,9 @@ class Situation:
         return sketched(self.start, [update.adapter for update in self.updates])
 
     def only(self, hospitals: Sequence[str]) -> Situation:
-        """The same without the other hospitals."""
+        """The same without the other hospitals; itself, with what was compared already, where there are none."""
+        if all(name in hospitals for name in self.names):
+            return self
         return Situation(self.round, self.start, [update for update in self.updates if update.hospital in hospitals])
 
 

@@ -14,7 +14,7 @@ from itertools import cycle
 from engine.benchmark.cold import ask_cold
 from engine.benchmark.recorded import spread
 from engine.benchmark.results import Inference, Spread
-from engine.benchmark.suite import Item, Measuring, NotMeasured, Subject, Tick
+from engine.benchmark.suite import DECODE, Item, Measuring, NotMeasured, Subject, Tick
 from engine.jobs.chat import chat
 from engine.jobs.served import Adapters
 from engine.model.decoding import BankDecoder
@@ -32,13 +32,11 @@ REPEATS = 5
 BATCH = 4
 SWITCHES = 20
 COLD, WARM, SEVERAL = "a question to a cold engine", "questions to the loaded engine", f"{BATCH} questions at once"
-TOKEN_WORK = 20.0
-"""Decoding a token takes about as long as training on so many: it reads every weight for one token."""
 
 
 def items(subject: Subject) -> list[Item]:
     """See `measure`."""
-    answer = TOKEN_WORK * TOKENS
+    answer = DECODE * TOKENS
     return [
         Item(COLD, 10 * answer),
         Item(WARM, (2 * REPEATS + 1) * answer),

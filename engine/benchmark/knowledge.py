@@ -15,7 +15,7 @@ from engine.benchmark.choice import TASKS, Question, picks
 from engine.benchmark.public_data import evenly
 from engine.benchmark.results import FreeText, Knowledge, TaskScore
 from engine.benchmark.statistics import wilson
-from engine.benchmark.suite import FORWARD, Item, Measuring, NotMeasured, Subject, Tick
+from engine.benchmark.suite import DECODE, FORWARD, Item, Measuring, NotMeasured, Subject, Tick
 from engine.data.pairs import TEST, Pair
 from engine.data.partition import read_partition
 from engine.jobs.model import ensure_serving
@@ -31,7 +31,6 @@ SLOT = "benchmark"
 WRITING = "free answers to test questions"
 ANSWER_TOKENS = 96
 QUESTION_TOKENS = {"PubMedQA": 400.0, "MMLU medical": 110.0}
-TOKEN_WORK = 20.0
 
 
 def items(subject: Subject) -> list[Item]:
@@ -42,7 +41,7 @@ def items(subject: Subject) -> list[Item]:
         for adapter in ADAPTERS
     ]
     answers = subject.request.answers * len(subject.names)
-    return [*items, Item(WRITING, answers * ANSWER_TOKENS * TOKEN_WORK)]
+    return [*items, Item(WRITING, answers * ANSWER_TOKENS * DECODE)]
 
 
 def measure(subject: Subject) -> Measuring[Knowledge]:

@@ -23,6 +23,8 @@ from engine.settings import RunConfig
 T = TypeVar("T")
 FORWARD = 0.5
 """Work of a token that is only read, where a training token is 1: one forward pass of a forward and a backward one."""
+DECODE = 20.0
+"""Work of a token that is decoded: it takes about as long as training on so many, for it reads every weight for one token."""
 
 
 class NotMeasured(FedMedError):

@@ -94,6 +94,13 @@ def test_lengths_and_angles_are_those_of_the_changes() -> None:
     assert compare.outline.cosines == pytest.approx(cosine.tolist())
 
 
+def test_updates_are_compared_once_a_round_where_nobody_is_left_out() -> None:
+    two = situation(update("A", adapter(1)), update("B", adapter(2)))
+
+    assert two.only(["A", "B"]) is two
+    assert two.only(["B"]).names == ["B"]
+
+
 def test_many_updates_are_compared_in_blocks_with_the_same_result() -> None:
     start, many = adapter(0), [adapter(seed) for seed in range(1, TOGETHER + 10)]
 

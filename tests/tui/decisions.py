@@ -37,7 +37,7 @@ def aggregated(round: int, weights: tuple[HospitalWeight, ...], reason: str = RE
         ),
         candidates=() if round == 1 else _candidates(weights),
         slices=tuple(SliceUse(voter=name, screen_pairs=9, test_pairs=0 if round == 1 else 8) for name in names),
-        cost=JudgingCost(work=5_300, training_work=25_200, limit=0.25, seconds=9.4, training_seconds=51.0),
+        cost=JudgingCost(work=5_300, training_work=25_200, limit=0.25, seconds=9.4),
     )
     return msgspec.structs.replace(event, reasons=explain(event))
 
