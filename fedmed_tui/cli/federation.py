@@ -22,6 +22,7 @@ from fedmed_tui.cli.data_job import AsJson
 from fedmed_tui.cli.output import event_output
 from fedmed_tui.cli.rehearsal import rehearse
 from fedmed_tui.cli.session import run_job
+from fedmed_tui.plain_text import on_one_line
 from fedmed_tui.sites import Site
 
 JOB = "federation"
@@ -75,7 +76,8 @@ def hospital_start(
     if not kit.is_dir():
         raise FedMedError("there is no such folder.", where=str(kit), hint="Name the kit that the coordinator sent.")
     environment = {"FEDMED_HOSPITAL_MODEL": model} if model else {}
-    print(f"{kit.name}: joining. Ctrl+C leaves. What it allows: {kit / 'local' / 'policy.toml'}", file=sys.stderr)
+    told = f"{kit.name}: joining. Ctrl+C leaves. What it allows: {kit / 'local' / 'policy.toml'}"
+    print(on_one_line(told), file=sys.stderr)
     return Site(kit, data, environment).wait()
 
 

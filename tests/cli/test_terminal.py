@@ -64,3 +64,13 @@ def test_a_hostile_file_name_is_told_as_text(home: Path, capsys: pytest.CaptureF
     said = printed(capsys, "train", "--config", str(path))
 
     assert "no such settings file" in said and not OBEYED & set(said)
+
+
+def test_a_hostile_kit_folder_is_told_as_text(home: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    kit = home / "kit\x1b]0;owned\x07\x9b2K"
+    kit.mkdir()
+
+    main(["hospital", "start", str(kit), "--data", str(kit)])
+
+    said = "".join(capfd.readouterr())  # of the process that it starts, too
+    assert "joining" in said and "is no hospital's kit" in said and not OBEYED & set(said)

@@ -34,7 +34,8 @@ def main(arguments: list[str]) -> int:
     try:
         argv, environment = _prepared(kit, data)
     except FedMedError as error:
-        print(f"{error.title}: {error}", file=sys.stderr)
+        told = f"{error.title}: {error}"  # may hold a folder's name, and that what a terminal obeys
+        print("".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in told), file=sys.stderr)
         return 2
     process = subprocess.Popen(argv, env=environment, cwd=kit)
 
