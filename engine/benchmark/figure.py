@@ -6,6 +6,7 @@ numbers, lines their markers. Losses are dots, not bars: their axes do not begin
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from textwrap import fill
@@ -97,10 +98,10 @@ def _learning(at: Axes, results: BenchmarkResults) -> None:
     if section is None:
         return _missing(at)
     rounds = [one.round for one in section.validation]
-    names = sorted(section.validation[0].losses)
+    names = section.hospitals
     if len(names) <= MOST:
         for name, (colour, marker) in zip(names, HOSPITALS, strict=False):
-            losses = [one.losses[name] for one in section.validation]
+            losses = [one.losses.get(name, math.nan) for one in section.validation]
             at.plot(rounds, losses, color=colour, marker=marker, markersize=5, linewidth=1.3, label=_short(name, 14))
     mean = [one.macro for one in section.validation]
     at.plot(rounds, mean, color="black", marker=".", linewidth=2.2, linestyle="--", label="mean of hospitals")

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from statistics import fmean, median
 from typing import Any, TypeVar
 
+from msgspec.structs import replace
+
 from engine.benchmark.record import RunRecord
 from engine.benchmark.results import (
     Aggregation,
@@ -62,12 +64,13 @@ class Known:
 
 
 def learning(record: RunRecord, known: Known | None = None) -> Learning | None:
-    """Validation loss by round; the comparison on test pairs is for the full benchmark."""
+    """Validation loss by round, of those who were evaluated; the comparison on test pairs is for the full benchmark."""
     known, names = known or Known(), {hospital.name for hospital in record.hospitals}
+    begun = max(record.updates, default=0)  # rounds before it are evaluated, the base model too
     rounds = tuple(
         known.told("losses", number, losses, _losses)
         for number, losses in sorted(record.losses.items())
-        if losses.keys() == names
+        if losses and (number in record.finished or number < begun or losses.keys() == names)
     )
     return Learning(validation=rounds, test=None) if rounds else None
 
@@ -90,6 +93,11 @@ def privacy_in_sum(record: RunRecord, known: Known) -> Privacy | None:
     """The same with the traffic of all hospitals added up: row by row, a long run of a large federation has half a million."""
     pages = (known.told("traffic", number, rows, _in_sum) for number, rows in sorted(record.traffic.items()))
     return _privacy(record, tuple(row for rows in pages for row in rows))
+
+
+def in_sum(section: Privacy) -> Privacy:
+    """The section with the traffic of all hospitals added up."""
+    return replace(section, traffic=_in_sum(0, section.traffic))
 
 
 def speed(record: RunRecord, known: Known | None = None) -> Speed | None:

@@ -57,9 +57,9 @@ def efficiency(section: Efficiency) -> str:
 
 def learning(section: Learning) -> str:
     """Validation loss by round, and the arms on test pairs."""
-    names = list(section.validation[0].losses)
+    names = section.hospitals
     rows = [
-        [f"{at.round}" if at.round else "base", *(_loss(at.losses[name]) for name in names), _loss(at.macro)]
+        [f"{at.round}" if at.round else "base", *(_loss(at.losses.get(name)) for name in names), _loss(at.macro)]
         for at in section.validation
     ]
     text = "Validation loss of the global adapter, nats per answer token (lower is better), with its perplexity:\n\n"

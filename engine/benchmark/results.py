@@ -119,9 +119,9 @@ class RoundLosses(Struct, frozen=True, kw_only=True):
 
     round: int
     losses: dict[str, float]
-    """By hospital."""
+    """By hospital, of those who were evaluated: a hospital may keep its losses to itself, or be lost."""
     macro: float
-    """Mean over hospitals."""
+    """Mean over them."""
 
 
 class ArmLosses(Struct, frozen=True, kw_only=True):
@@ -157,6 +157,22 @@ class Learning(Struct, frozen=True, kw_only=True):
     """By round, from the run's record."""
     test: TestComparison | None
     """Measured by the full benchmark alone."""
+
+    @property
+    def hospitals(self) -> list[str]:
+        """Everybody who was evaluated in any round."""
+        return sorted({name for at in self.validation for name in at.losses})
+
+    @property
+    def change(self) -> float | None:
+        """Relative change of the mean validation loss from first to last round: -0.1 is 10 % lower.
+
+        Of the hospitals evaluated in both, so that nobody's absence looks like progress; None when there is none.
+        """
+        first, last = self.validation[0].losses, self.validation[-1].losses
+        both = first.keys() & last.keys()
+        before = sum(first[name] for name in both)
+        return (sum(last[name] for name in both) - before) / before if before else None
 
 
 # --- aggregation ---------------------------------------------------------------------------------------------------------------

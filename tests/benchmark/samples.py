@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from engine.benchmark.results import (
     Aggregation,
     ArmLosses,
@@ -121,6 +123,16 @@ def learning() -> Learning:
             recovered=0.75,
         ),
     )
+
+
+def partly_evaluated() -> Learning:
+    """B told no loss in round 1, and A none in the last."""
+    section, absent = learning(), {1: "B", 3: "A"}
+    rounds = (
+        replace(at, losses={name: loss for name, loss in at.losses.items() if name != absent.get(at.round)})
+        for at in section.validation
+    )
+    return replace(section, validation=tuple(rounds))
 
 
 def aggregation() -> Aggregation:

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from engine.benchmark import figure
 from engine.benchmark.results import SUITES, BenchmarkResults, HospitalPairs
-from tests.benchmark.samples import aggregation, learning, privacy, results
+from tests.benchmark.samples import aggregation, learning, partly_evaluated, privacy, results
 
 LONG = "St_Bartholomews_and_the_Royal_London-2026"
 
@@ -53,7 +53,7 @@ def long_names() -> BenchmarkResults:
 def quick() -> BenchmarkResults:
     return results(
         inference=None,
-        learning=replace(learning(), test=None),
+        learning=replace(partly_evaluated(), test=None),
         aggregation=replace(aggregation(), full_runs=()),
     )
 

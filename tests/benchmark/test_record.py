@@ -23,6 +23,7 @@ from engine.protocol import (
     encode_event,
 )
 from engine.settings import DEMO
+from tests.benchmark.samples import partly_evaluated
 
 HOSPITALS = tuple(HospitalInfo(name=name, train=20, validation=4, test=4) for name in ("A", "B"))
 
@@ -60,6 +61,42 @@ def test_validation_losses_are_of_the_global_adapter_never_of_training() -> None
         (1, {"A": 2.5, "B": 2.5}, 2.5),
         (2, {"A": 2.0, "B": 2.0}, 2.0),
     ]
+
+
+def without(hospital: str, events: Sequence[AnyEvent]) -> list[AnyEvent]:
+    return [event for event in events if not (isinstance(event, Evaluated) and event.hospital == hospital)]
+
+
+def test_a_hospital_that_was_not_evaluated_costs_no_round() -> None:
+    base = [event for event in round_events(0, 3.0) if isinstance(event, Evaluated)]
+    record = record_of([started(), *base, *round_events(1, 2.5), *without("B", round_events(2, 2.0)), *round_events(3, 1.5)])
+
+    section = recorded.learning(record)
+
+    assert section is not None
+    assert {at.round: "".join(at.losses) for at in section.validation} == {0: "AB", 1: "AB", 2: "A", 3: "AB"}
+
+
+def test_a_hospital_that_keeps_its_losses_to_itself_leaves_the_others() -> None:
+    events = [*(event for event in round_events(0, 3.0) if isinstance(event, Evaluated)), *round_events(1, 2.5)]
+
+    section = recorded.learning(record_of([started(), *without("B", events)]))
+
+    assert section is not None
+    assert [at.losses for at in section.validation] == [{"A": 3.0}, {"A": 2.5}]
+    assert section.hospitals == ["A"]
+
+
+def test_a_round_that_is_still_being_evaluated_is_not_told() -> None:
+    evaluating = [event for event in without("B", round_events(1, 2.5)) if not isinstance(event, RoundFinished)]
+
+    assert recorded.learning(record_of([started(), *evaluating])) is None
+
+
+def test_nobodys_absence_looks_like_progress() -> None:
+    change = partly_evaluated().change
+
+    assert change == pytest.approx((2.15 - 2.45) / 2.45)  # of B and C alone
 
 
 def test_a_round_that_was_done_again_counts_once() -> None:

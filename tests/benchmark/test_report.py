@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from engine.benchmark.metrics import to_csv
 from engine.benchmark.report import markdown
 from engine.benchmark.results import SUITES
-from tests.benchmark.samples import RUN, aggregation, efficiency, learning, privacy, results
+from tests.benchmark.samples import RUN, aggregation, efficiency, learning, partly_evaluated, privacy, results
 
 
 def test_it_holds_every_section_the_figure_the_command_and_the_limits() -> None:
@@ -76,6 +76,12 @@ def test_the_csv_holds_one_figure_a_line_with_its_bounds() -> None:
     full_run = next(row for row in rows if (row["metric"], row["subject"]) == ("full_runs_test_loss", "agent"))
     assert [float(full_run[name]) for name in ("value", "low", "high")] == pytest.approx([2.2, 2.194, 2.206])
     assert {row["suite"] for row in rows} == set(SUITES)
+
+
+def test_a_hospital_that_told_no_loss_leaves_its_cell_empty() -> None:
+    rows = markdown(results(learning=partly_evaluated()), "figure.png").splitlines()
+
+    assert next(row for row in rows if row.startswith("| 1 |")).split("|")[3].strip() == "–"
 
 
 def test_losses_by_round_of_many_hospitals_fit_the_table() -> None:

@@ -130,10 +130,10 @@ def _learned(sections: Sections) -> Iterator[Head]:
                 "learning.recovered_share_of_centralised_gain[all]",
             )
         return
-    first, last = section.validation[0], section.validation[-1]
-    if last.round > 0:
+    last = section.validation[-1]
+    if last.round > 0 and section.change is not None:
         key = f"learning.validation_loss_round_{last.round}[all]"
-        yield Head(_signed((last.macro - first.macro) / first.macro), "validation loss", key)
+        yield Head(_signed(section.change), "validation loss", key)
 
 
 def change(before: Metric | None, now: Metric | None) -> Content:

@@ -54,10 +54,10 @@ class LearningChart(SeriesChart):
             return []
         accent = Color.parse(self.app.theme_variables["accent"]).rgb
         found = [Series("mean", "━", accent, {at.round: at.macro for at in section.validation})]
-        hospitals = looks(list(section.validation[0].losses), dark=self.app.current_theme.dark)
+        hospitals = looks(section.hospitals, dark=self.app.current_theme.dark)
         if len(hospitals) <= len(MARKS):
             for name, one in hospitals.items():
-                points = {at.round: at.losses[name] for at in section.validation}
+                points = {at.round: at.losses[name] for at in section.validation if name in at.losses}
                 found.append(Series(name, one.mark, one.rgb, points))
         return found
 
