@@ -11,6 +11,7 @@ import psutil
 
 from engine.errors import FederationError
 from engine.federated.flare.kits import Federation, create_federation, nvflare, read_federation
+from engine.federated.flare.question import in_thread
 from engine.federated.flare.site import site_argv
 from engine.federation_messages import (
     CreateFederation,
@@ -42,10 +43,10 @@ def federation_job(command: CreateFederation | ServeFederation | DescribeFederat
         case ServeFederation():
             federation = read_federation(command.name)
             yield from (_start(command.job, federation) if command.action == "start" else _stop(federation))
-            yield _described(command.job, federation)
+            yield from _described(command.job, federation)
         case DescribeFederation():
             yield None
-            yield _described(command.job, read_federation(command.name))
+            yield from _described(command.job, read_federation(command.name))
 
 
 def _start(job: str, federation: Federation) -> Job:
@@ -56,23 +57,22 @@ def _start(job: str, federation: Federation) -> Job:
         process = subprocess.Popen(site_argv(kit), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
     (kit / PID).write_text(str(process.pid), encoding="ascii")
     until = time.monotonic() + START_SECONDS
-    while not _answers(federation):
-        yield Progress(job=job, what="starting the server", done=0, total=0)
+    yield Progress(job=job, what="starting the server", done=0, total=0)
+    while not (yield from in_thread(lambda: _answers(federation))):
         if process.poll() is not None or time.monotonic() > until:
             raise FederationError(
                 "its server did not start.",
                 where=federation.name,
                 hint=f"Is port {federation.port} free? The server's log: {kit / LOG}",
             )
-        time.sleep(PAUSE)
+        yield from in_thread(lambda: time.sleep(PAUSE))
 
 
 def _stop(federation: Federation) -> Job:
     until = time.monotonic() + STOP_SECONDS
     while (process := running(federation)) and time.monotonic() < until:
         process.terminate()
-        time.sleep(PAUSE)
-        yield None
+        yield from in_thread(lambda: time.sleep(PAUSE))
     (federation.kit("server") / PID).unlink(missing_ok=True)
 
 
@@ -91,14 +91,14 @@ def _answers(federation: Federation) -> bool:
     return False
 
 
-def _described(job: str, federation: Federation) -> FederationDescribed:
-    up = _answers(federation)
+def _described(job: str, federation: Federation) -> Job:
     connected: list[str] = []
     runs: list[str] = []
+    up = yield from in_thread(lambda: _answers(federation))
     if up:
         with suppress(Exception):  # it is starting or stopping: then nobody is seen
-            connected, runs = nvflare().look(federation.kit("operator"), federation.name)
-    return FederationDescribed(
+            connected, runs = yield from in_thread(lambda: nvflare().look(federation.kit("operator"), federation.name))
+    yield FederationDescribed(
         job=job,
         name=federation.name,
         server=federation.server,

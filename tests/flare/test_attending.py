@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Collection, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +80,12 @@ def test_all_voters_get_one_message(bank: AdapterBank, monkeypatch: pytest.Monke
     federation = Federation(name="city", server="localhost", port=1, hospitals=("A", "B"))
     transport = FlareTransport(federation, wire.Join("r", load_config(), "", "", ""), {})
     sent: list[bytes] = []
-    monkeypatch.setattr(transport, "_ask", lambda method, message, names: sent.extend(map(message, names)) or iter(()))
+
+    def ask(method: str, message: Callable[[str], bytes], names: Collection[str]) -> Iterator[None]:
+        sent.extend(map(message, names))
+        yield None
+
+    monkeypatch.setattr(transport, "_ask", ask)
 
     list(transport.assess(Assessment(1, (bank.initial(7),), ((),), "screen", 16, {"A": 1000, "B": 1001})))
 
@@ -110,7 +115,12 @@ def test_a_run_has_no_model_fetched_that_the_policy_does_not_name(
     tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch, policy: str, fetched: list[str]
 ) -> None:
     asked_for: list[str] = []
-    monkeypatch.setattr("engine.model.sources._download", lambda name: asked_for.append(name) or tiny_model)
+
+    def download(name: str) -> Path:
+        asked_for.append(name)
+        return tiny_model
+
+    monkeypatch.setattr("engine.model.sources._download", download)
 
     answer = answered(tmp_path, "somebody/a-model", policy)
 

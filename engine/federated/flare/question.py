@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Generator, Mapping
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -58,21 +59,32 @@ class Question:
 def in_thread(
     work: Callable[[], T], seconds: float = PATIENCE_SECONDS, give_up: Callable[[], None] = lambda: None
 ) -> Generator[None, None, T]:
-    """The result of something that blocks, with pauses in between. Raises FederationError when it takes too long."""
-    with ThreadPoolExecutor(1, thread_name_prefix="federation") as pool:
-        future, until = pool.submit(work), time.monotonic() + seconds
+    """The result of something that blocks, with pauses in between. Raises FederationError when it takes too long.
+
+    Given up, or closed because its job is stopped, it waits for nothing: the thread ends when the work does, or with the process.
+    """
+    future: Future[T] = Future()
+
+    def do() -> None:
         try:
-            while not future.done():
-                if time.monotonic() > until:
-                    raise FederationError(
-                        f"no answer in {seconds:g} s.", where="federation", hint="See `fedmed-tui federation status`."
-                    )
-                wait([future], BEAT)
-                yield None
-        finally:
-            if not future.done():
-                give_up()
-        return future.result()
+            future.set_result(work())
+        except BaseException as error:
+            future.set_exception(error)
+
+    threading.Thread(target=do, name="federation", daemon=True).start()
+    until = time.monotonic() + seconds
+    try:
+        while not future.done():
+            if time.monotonic() > until:
+                raise FederationError(
+                    f"no answer in {seconds:g} s.", where="federation", hint="See `fedmed-tui federation status`."
+                )
+            wait([future], BEAT)
+            yield None
+    finally:
+        if not future.done():
+            give_up()
+    return future.result()
 
 
 def same(payloads: Mapping[str, bytes]) -> list[tuple[bytes, tuple[str, ...]]]:
