@@ -43,7 +43,7 @@ def answer(engine: Engine, command: Asking, names: Sequence[str], asked: float) 
     found = [adapters.find(name) for name in names]
     served = [adapter for adapter, _ in found]
     turns, prompt = _fitting(serving, command)
-    decoding = serving.continued(served[0], prompt) if len(served) == 1 else serving.decoder.start(served)
+    decoding = serving.continued(served[0], prompt) if len(served) == 1 else serving.start(served)
     shortened = "" if len(turns) == len(command.turns) else LEFT_OUT
     facts = _Facts(command, asked, serving, len(prompt), decoding.ids.shape[1])
     answers = [_Answer(facts, name, f"{note} {shortened}".strip()) for name, (_, note) in zip(names, found, strict=True)]

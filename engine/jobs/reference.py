@@ -33,7 +33,7 @@ def score(
         return
     example = encode_pair(serving.bank.base.tokenizer, pair.question, pair.answer, config.training.max_tokens)
     for name, adapter in adapters.items():
-        loss = serving.decoder.loss(adapter, example)
+        loss = serving.loss(adapter, example)
         yield ReferenceScored(job=command.job, adapter=name, hospital=pair.hospital, loss=loss, tokens=example.answer_length)
 
 
@@ -48,7 +48,7 @@ def hint(serving: Serving, command: Asking, config: RunConfig, adapters: Adapter
         with suppress(FedMedError):  # a hospital without an adapter yet is no candidate
             adapter, note = adapters.find(name)
             if not note:
-                losses[name] = serving.decoder.loss(adapter, example)
+                losses[name] = serving.loss(adapter, example)
         yield None
     if len(losses) > 1:
         yield RouterHinted(job=command.job, best=min(losses, key=lambda name: losses[name]), losses=losses)

@@ -53,6 +53,8 @@ class AdapterBank:
                 hint="Name linear layers that the base model has, e.g. q_proj and v_proj.",
             ) from None
         with_fast_dropout(self.peft, TRAINING)
+        self._made = {TRAINING: lora}
+        """By slot, the shape that it was made with."""
         self._active: tuple[str, bool] = ("", False)
         self.use(TRAINING, training=False)
 
@@ -99,10 +101,11 @@ class AdapterBank:
     def put(self, name: str, adapter: Adapter, lora: LoraSettings | None = None) -> None:
         """Fill a slot, making it first when it is new or of another shape. `lora` is the adapter's own shape."""
         lora = lora or fitted(self.lora, adapter)
-        if name in self and self.peft.peft_config[name].r != lora.rank:
+        if name in self and _shape(self._made[name]) != _shape(lora):
             self.peft.delete_adapter(name)
         if name not in self:
             self.peft.add_adapter(name, peft_config(lora))
+            self._made[name] = lora
             with_fast_dropout(self.peft, name)
         set_peft_model_state_dict(self.peft, dict(adapter), adapter_name=name)
         self._active = ("", False)
@@ -143,8 +146,14 @@ class AdapterBank:
                 raise ModelError(f"{key} holds NaN or infinity.", where=where, hint="The adapter is damaged.")
 
     def save(self, adapter: Adapter, folder: Path) -> None:
-        """Write a PEFT folder that `PeftModel.from_pretrained` opens, each file atomically."""
-        folder.mkdir(parents=True, exist_ok=True)
+        """Write a PEFT folder that `PeftModel.from_pretrained` opens, each file atomically.
+
+        Raises RunError when the disk refuses.
+        """
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise disk_error(folder, error) from None
         config = peft_config(fitted(self.lora, adapter)).to_dict() | {
             "base_model_name_or_path": self.base.folder.name,
             "inference_mode": True,
@@ -251,6 +260,11 @@ def peft_config(lora: LoraSettings) -> LoraConfig:
         lora_dropout=lora.dropout,
         target_modules=list(lora.target_modules),
     )
+
+
+def _shape(lora: LoraSettings) -> tuple[int, float, frozenset[str]]:
+    """What a slot is made for; its numbers alone can be exchanged."""
+    return lora.rank, lora.alpha, frozenset(lora.target_modules)
 
 
 def _plain(value: Any) -> Any:

@@ -141,7 +141,9 @@ class FastDropout(nn.Module):
 
 
 def with_fast_dropout(peft: PeftModel, adapter: str) -> None:
-    """Replace the dropout of a newly added adapter."""
+    """Replace the dropout of a newly added adapter, in the layers that it changes."""
     for module in peft.modules():
-        if isinstance(module, LoraLayer) and isinstance(module.lora_dropout[adapter], nn.Dropout):
+        if not isinstance(module, LoraLayer) or adapter not in module.lora_dropout:
+            continue
+        if isinstance(module.lora_dropout[adapter], nn.Dropout):
             module.lora_dropout[adapter] = FastDropout(module.lora_dropout[adapter].p)

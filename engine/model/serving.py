@@ -16,7 +16,7 @@ from engine.model.adapters import AdapterBank
 from engine.model.decoding import BankDecoder, Decoder, Decoding, Served
 from engine.model.foreign import check_fits
 from engine.model.lean import LeanDecoder, can_decode
-from engine.model.template import shared_length
+from engine.model.template import Example, shared_length
 
 CONVERSATIONS = 4
 """Adapters whose last conversation is kept."""
@@ -37,14 +37,22 @@ class Serving:
 
         Raises ModelError when the adapter was made for another base model.
         """
-        decoding = self._conversations.pop(adapter.fingerprint, None)
-        if decoding is None:
-            check_fits(self.bank.base.model, adapter.tensors, where="adapter")
-            decoding = self.decoder.start([adapter])
+        decoding = self._conversations.pop(adapter.fingerprint, None) or self.start([adapter])
         decoding.cut(shared_length(decoding.ids[0].tolist(), prompt[:-1]))
         self._conversations[adapter.fingerprint] = decoding
         self._make_room()
         return decoding
+
+    def start(self, adapters: Sequence[Served]) -> Decoding:
+        """A batch of empty sequences. Raises ModelError when an adapter was made for another base model."""
+        for adapter in adapters:
+            check_fits(self.bank.base.model, adapter.tensors, where="adapter")
+        return self.decoder.start(adapters)
+
+    def loss(self, adapter: Served, example: Example) -> float:
+        """As the decoder. Raises ModelError when the adapter was made for another base model."""
+        check_fits(self.bank.base.model, adapter.tensors, where="adapter")
+        return self.decoder.loss(adapter, example)
 
     def _make_room(self) -> None:
         """Drop the conversations asked longest ago, but never the last one."""

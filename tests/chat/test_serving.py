@@ -5,11 +5,14 @@ from __future__ import annotations
 import pytest
 import torch
 
+from engine.errors import ModelError
 from engine.model.adapters import AdapterBank
-from engine.model.decoding import Served
+from engine.model.decoding import SLOTS, BankDecoder, Served
 from engine.model.generate import Sampling, generate
 from engine.model.lean import CACHE_STEP, LeanDecoder
 from engine.model.serving import CONVERSATIONS, KEPT_TOKENS, Serving
+from engine.model.template import Example
+from engine.settings import LoraSettings
 from tests.chat.conftest import adapter
 
 FIRST = list(range(5, 25))
@@ -81,3 +84,37 @@ def test_what_is_forgotten_gives_its_memory_back(lean: LeanDecoder) -> None:
     decoding.cut(10)
 
     assert decoding._cache.nbytes == long / 4
+
+
+def of_another_kind(bank: AdapterBank, alpha: float, modules: tuple[str, ...]) -> Served:
+    """An adapter with this scale, in these layers alone."""
+    lora = LoraSettings(rank=bank.lora.rank, alpha=alpha, target_modules=modules)
+    return Served({name: one for name, one in adapter(bank, 9).tensors.items() if any(m in name for m in modules)}, lora)
+
+
+@pytest.mark.parametrize(("alpha", "modules"), [(64.0, ("q_proj", "v_proj")), (16.0, ("q_proj",))])
+def test_an_adapter_of_another_kind_answers_rightly_after_others(
+    bank: AdapterBank, lean: LeanDecoder, alpha: float, modules: tuple[str, ...]
+) -> None:
+    served, prompt, decoder = of_another_kind(bank, alpha, modules), torch.tensor([FIRST]), BankDecoder(bank)
+    for seed in range(SLOTS):  # every slot is taken
+        decoder.start([adapter(bank, seed)]).extend(prompt)
+
+    logits = decoder.start([served]).extend(prompt)
+
+    torch.testing.assert_close(logits, lean.start([served]).extend(prompt), atol=0.01, rtol=0.0)
+
+
+@pytest.mark.parametrize("way", ["continued", "start", "loss"])
+def test_an_adapter_of_another_base_model_is_turned_away_whatever_is_asked_of_it(
+    bank: AdapterBank, serving: Serving, way: str
+) -> None:
+    foreign = Served({name.replace("layers.1", "layers.7"): one for name, one in adapter(bank, 1).tensors.items()}, bank.lora)
+    ways = {
+        "continued": lambda: serving.continued(foreign, FIRST),
+        "start": lambda: serving.start([Served(), foreign]),
+        "loss": lambda: serving.loss(foreign, Example(ids=tuple(FIRST), prompt_length=3)),
+    }
+
+    with pytest.raises(ModelError, match="another base model"):
+        ways[way]()

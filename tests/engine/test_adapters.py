@@ -9,7 +9,7 @@ import torch
 from peft import PeftModel
 from transformers import AutoModelForCausalLM
 
-from engine.errors import ModelError
+from engine.errors import ModelError, RunError
 from engine.model.adapters import TRAINING, Adapter, AdapterBank, from_bytes, load_adapter, to_bytes
 from engine.protocol import BASE
 from engine.settings import LoraSettings
@@ -118,3 +118,10 @@ def test_a_foreign_or_damaged_adapter_is_refused(bank: AdapterBank, how: str, sa
 def test_bytes_that_are_no_safetensors_are_refused() -> None:
     with pytest.raises(ModelError, match="no safetensors"):
         from_bytes(b"\x80\x04K\x01.", where="a pickle")
+
+
+def test_a_folder_that_cannot_be_made_is_told_in_words(bank: AdapterBank, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    with pytest.raises(RunError, match="cannot be written"):
+        bank.save(bank.initial(1), tmp_path / "file" / "adapter")
