@@ -70,6 +70,13 @@ def test_losses_leave_with_so_many_decimals() -> None:
     assert Policy(decimals=2).rounded(2.34567) == 2.35
 
 
+@pytest.mark.parametrize(
+    ("decimals", "error", "told"), [(2, 0.0004, 0.01), (2, 0.031, 0.04), (2, 0.0, 0.0), (0, 0.3, 1.0), (17, 0.3, 0.3)]
+)
+def test_an_error_is_not_below_what_rounding_may_have_changed(decimals: int, error: float, told: float) -> None:
+    assert Policy(decimals=decimals).rounded_up(error) == told
+
+
 def test_an_adapter_moves_no_further_than_allowed() -> None:
     name = "layer.lora_A.weight"
     start, far = {name: torch.ones(2, 3)}, {name: torch.ones(2, 3) + 3.0}

@@ -130,6 +130,11 @@ class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """As it leaves the hospital."""
         return round(loss, self.decimals) if self.decimals < 17 else loss
 
+    def rounded_up(self, error: float) -> float:
+        """The error of a figure that is rounded too: no less than what rounding may have changed, unless there is none at all."""
+        shift = 10.0**self.decimals
+        return round(math.ceil(error * shift) / shift, self.decimals) if self.decimals < 17 else error
+
     def clipped(self, adapter: Adapter, start: Adapter) -> Adapter:
         """The adapter, no further from the start than allowed."""
         if not self.clip_norm:

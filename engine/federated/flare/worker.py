@@ -101,11 +101,10 @@ class Attending:
         found = yield from self.hospital.assess(
             Assessment(asked.round, adapters, asked.vectors, asked.part, asked.pairs, asked.tokens, asked.slopes)
         )
-        rounded = {
-            field: tuple(map(self.policy.rounded, getattr(found, field))) for field in ("losses", "gains", "errors", "slopes")
-        }
+        rounded = {field: tuple(map(self.policy.rounded, getattr(found, field))) for field in ("losses", "gains", "slopes")}
+        errors = tuple(map(self.policy.rounded_up, found.errors))
         seconds = self.policy.told(found.seconds)
-        return wire.pack(wire.Judged(**rounded, pairs=found.pairs, tokens=found.tokens, seconds=seconds))
+        return wire.pack(wire.Judged(**rounded, errors=errors, pairs=found.pairs, tokens=found.tokens, seconds=seconds))
 
 
 def tokenizer_digest(bank: AdapterBank) -> str:
