@@ -152,6 +152,10 @@ class ResumeRun(Command, frozen=True, kw_only=True):
     """Rounds it shall take in all; 0 keeps what it was begun with."""
     device: Device | None = None
     """Where to compute from now on; None keeps what it was begun with."""
+    quorum: Annotated[int, Meta(ge=0)] | None = None
+    """Hospitals that a round needs from now on, as `federation.quorum` says; None keeps what it was begun with."""
+    deadline_s: Annotated[float, Meta(ge=0)] | None = None
+    """Seconds of work after which a hospital is left out from now on; None keeps what it was begun with."""
 
 
 class Attend(Command, frozen=True, kw_only=True):

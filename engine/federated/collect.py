@@ -40,7 +40,7 @@ class Roster:
         raise Paused(
             f"{left} of {len(self.names)} hospitals are left in round {number}, {self.quorum} are needed. {told}.",
             where="federation.quorum",
-            hint="Resume the run when they can take part again; every finished round is kept.",
+            hint="Resume the run when they can take part again, or with a smaller quorum; every finished round is kept.",
         )
 
 

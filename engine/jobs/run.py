@@ -195,10 +195,15 @@ def _new_manifest(bank: AdapterBank, run: str, config: RunConfig, hospitals: Rea
 
 def _with_changes(manifest: Manifest, command: ResumeRun) -> Manifest:
     """The manifest with what the command changes, or what somebody changed in the file."""
-    training, model = manifest.config.training, manifest.config.model
+    training, model, federation = manifest.config.training, manifest.config.model, manifest.config.federation
     training = msgspec.structs.replace(training, rounds=command.rounds or training.rounds)
     model = msgspec.structs.replace(model, device=command.device or model.device)
-    manifest.config = msgspec.structs.replace(manifest.config, training=training, model=model)
+    federation = msgspec.structs.replace(
+        federation,
+        quorum=federation.quorum if command.quorum is None else command.quorum,
+        deadline_s=federation.deadline_s if command.deadline_s is None else command.deadline_s,
+    )
+    manifest.config = msgspec.structs.replace(manifest.config, training=training, model=model, federation=federation)
     manifest.rounds = training.rounds
     return manifest
 

@@ -18,6 +18,13 @@ from fedmed_tui.cli.output import event_output
 from fedmed_tui.cli.session import run_job
 
 JOB = "train"
+CHANGEABLE = {
+    "training.rounds": "rounds",
+    "model.device": "device",
+    "federation.quorum": "quorum",
+    "federation.deadline_s": "deadline_s",
+}
+"""Settings that a run may be given anew when it is resumed, each with its name in the command."""
 
 
 def train(
@@ -59,14 +66,14 @@ def train(
     }
     overrides = parse_settings(settings or []) | {name: value for name, value in flags.items() if value is not None}
     if resume:
-        if preset or config or run or overrides.keys() - {"training.rounds", "model.device"}:
+        if preset or config or run or overrides.keys() - CHANGEABLE.keys():
             raise SettingsError(
-                "a resumed run keeps its settings, but for rounds and device.",
+                "a resumed run keeps its settings, but for rounds, device, federation.quorum and federation.deadline_s.",
                 where="--resume",
                 hint="Leave the other options out, or start a new run.",
             )
         run = resume
-        command: AnyCommand = ResumeRun(job=JOB, run=run, **_changes(rounds, device))
+        command: AnyCommand = ResumeRun(job=JOB, run=run, **_changes(overrides))
     else:
         chosen = load_config(config, preset_name=preset, overrides=overrides)
         run = run or runs.new_run_name(chosen)
@@ -77,12 +84,10 @@ def train(
     return code
 
 
-def _changes(rounds: int | None, device: str | None) -> dict[str, Any]:
+def _changes(overrides: dict[str, Any]) -> dict[str, Any]:
     """What a resumed run is told to do otherwise. Raises SettingsError when it is out of range."""
-    changes = {name: value for name, value in (("rounds", rounds), ("device", device)) if value is not None}
-    tables = {"rounds": "training", "device": "model"}
-    load_config(overrides={f"{tables[name]}.{name}": value for name, value in changes.items()})
-    return changes
+    load_config(overrides=overrides)
+    return {CHANGEABLE[name]: value for name, value in overrides.items()}
 
 
 def parse_settings(assignments: list[str]) -> dict[str, Any]:

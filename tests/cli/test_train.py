@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from engine.protocol import EngineReady, JobFinished, RoundFinished, RunStarted, decode_event
+from engine.protocol import AnyCommand, EngineReady, JobFinished, ResumeRun, RoundFinished, RunStarted, decode_event
 from fedmed_tui import runs
 from fedmed_tui.cli import CANCELLED, DONE, FAILED, main
 from fedmed_tui.cli.train import parse_settings
@@ -52,6 +52,15 @@ def test_resume_goes_on_from_the_last_complete_round(unfinished_run: Path, capsy
     assert [event.completed for event in events if isinstance(event, RunStarted)] == [1]
     assert [event.round for event in events if isinstance(event, RoundFinished)] == [2]
     assert isinstance(events[-1], JobFinished)
+
+
+def test_a_resumed_run_may_be_given_another_quorum_and_deadline(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[AnyCommand] = []
+    monkeypatch.setattr("fedmed_tui.cli.train.run_job", lambda command, _: asked.append(command) or DONE)
+
+    main(["train", "--resume", "x", "--rounds", "5", "--set", "federation.quorum=1", "--set", "federation.deadline_s=900"])
+
+    assert asked == [ResumeRun(job="train", run="x", rounds=5, quorum=1, deadline_s=900)]
 
 
 def test_in_a_pipe_it_tells_the_run_in_sentences(trained_home: Path) -> None:

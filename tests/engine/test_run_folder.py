@@ -11,13 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from engine import locations
 from engine.errors import ModelError, RunError
 from engine.federated.checkpoint import RunFolder, read_round
+from engine.federated.collect import Paused
+from engine.federated.hospital import Hospital
+from engine.federated.update import Assignment
 from engine.jobs.context import Engine
 from engine.jobs.dispatch import job_for
 from engine.jobs.model import ensure_bank
+from engine.jobs.reach import known
 from engine.jobs.run import resume_run, start_run
 from engine.model.adapters import to_bytes
 from engine.protocol import (
@@ -33,6 +38,7 @@ from engine.protocol import (
 from engine.scheduler import Job
 from engine.settings import ModelSettings, RunConfig, load_config
 from fedmed_tui import runs
+from tests.tiny_model import shift_weights
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +105,77 @@ def test_rounds_and_device_may_change(home: Path, engine: Engine, config: RunCon
 
     assert (finished(events).outcome, finished(events).completed) == ("done", 3)
     assert runs.load_manifest("r").config.training.rounds == 3
+
+
+def without_c(train: Callable[..., Any]) -> Callable[..., Any]:
+    """Hospital C cannot train."""
+
+    def at(hospital: Hospital, task: Assignment) -> Any:
+        if hospital.name == "C":
+            raise ValueError
+        return (yield from train(hospital, task))
+
+    return at
+
+
+def test_a_paused_run_goes_on_with_a_smaller_quorum(
+    home: Path, engine: Engine, config: RunConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Hospital, "train", without_c(Hospital.train))
+    with pytest.raises(Paused, match="3 are needed"):
+        list(start(engine, replace(config, federation=replace(config.federation, quorum=3))))
+
+    events = list(resume(engine, quorum=2))
+
+    assert (finished(events).outcome, finished(events).completed) == ("done", 2)
+    assert runs.load_manifest("r").config.federation.quorum == 2
+
+
+def test_a_run_that_paused_at_its_deadline_goes_on_with_a_later_one(home: Path, engine: Engine, config: RunConfig) -> None:
+    with pytest.raises(Paused):
+        list(start(engine, replace(config, federation=replace(config.federation, deadline_s=1e-9))))
+
+    events = list(resume(engine, deadline_s=900.0))
+
+    assert (finished(events).outcome, finished(events).completed) == ("done", 2)
+
+
+@pytest.fixture
+def begun(home: Path, config: RunConfig, tmp_path: Path) -> RunConfig:
+    """The settings of a run after its first round, whose model and data are its own."""
+    source = shutil.copytree(config.model.source, tmp_path / "model")
+    data = shutil.copytree(locations.sample_folder(), tmp_path / "data")
+    own = replace(
+        config, model=replace(config.model, source=str(source)), data=replace(config.data, folder=str(data), hospitals=())
+    )
+    through_round(start(Engine(attached=False), own), 1)
+    return own
+
+
+def refused_resume() -> str:
+    """Why a new process does not go on with the run."""
+    with pytest.raises(RunError) as refused:
+        list(resume(Engine(attached=False)))
+    return refused.value.message
+
+
+def test_another_base_model_is_refused(begun: RunConfig) -> None:
+    shift_weights(Path(begun.model.source))
+
+    assert "it was begun with base model" in refused_resume()
+
+
+def test_another_precision_is_refused(begun: RunConfig) -> None:
+    manifest = locations.run_folder("r") / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"quantization": "none"', '"quantization": "nf4"'))
+
+    assert "it was begun with quantization 16-bit weights, fp32 compute, now it is NF4 4-bit" in refused_resume()
+
+
+def test_other_hospitals_are_refused(begun: RunConfig) -> None:
+    (Path(begun.data.folder) / "hospital_C.jsonl").unlink()
+
+    assert "it was begun with hospitals A, B, C, now it is A, B" in refused_resume()
 
 
 def test_every_changed_setting_is_named(home: Path, engine: Engine, config: RunConfig) -> None:
@@ -252,6 +329,12 @@ def as_nobody(work: Callable[[], object]) -> str:
     os.waitpid(child, 0)
     with os.fdopen(read) as said:
         return said.read()
+
+
+def test_a_record_whose_only_line_is_torn_names_no_hospitals(tmp_path: Path) -> None:
+    (tmp_path / "events.jsonl").write_bytes(b'{"v":1,"seq":1,"time":1.0,"event":{"type":"RunSta')
+
+    assert known(tmp_path) == {}
 
 
 def test_a_run_whose_folder_vanishes_stops_and_leaves_no_headless_folder(home: Path, engine: Engine, config: RunConfig) -> None:
