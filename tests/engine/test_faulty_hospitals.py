@@ -14,6 +14,7 @@ import pytest
 from engine import locations
 from engine.aggregation.aggregator import Aggregator
 from engine.federated.checkpoint import RunFolder
+from engine.federated.checks import out_of_line
 from engine.federated.collect import Paused
 from engine.federated.coordinator import Coordinator, Position
 from engine.federated.hospital import Hospital
@@ -124,6 +125,16 @@ def test_an_update_of_the_last_round_is_recognised(home: Path, bank: AdapterBank
     events = run(bank, Faulty(in_process(bank, config), when, old), config)
 
     assert_left_out(events, kind, when)
+
+
+def test_an_update_that_two_sent_counts_for_the_first_by_name_though_it_came_later(bank: AdapterBank) -> None:
+    start = bank.initial(seed=7)
+    moved = {name: tensor + 0.01 for name, tensor in start.items()}
+    of_b, of_a = (Update(name, moved, 9, 2, 2.5, 0.1, 900, 1.0, 1) for name in "BA")  # A copied B
+
+    lost = out_of_line([of_b, of_a], Assignment(round=1, start=start), before={})
+
+    assert [(one.hospital, one.kind) for one in lost] == [("B", "copied")]
 
 
 def broken(*_: object) -> Generator[None, None, Any]:
