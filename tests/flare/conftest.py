@@ -74,6 +74,17 @@ class Deployment:
                 with suppress(psutil.Error):  # it was killed meanwhile
                     process.resume()
 
+    @contextmanager
+    def away(self, hospital: str) -> Iterator[None]:
+        """It has left during the block."""
+        self.stop(hospital)
+        self.wait_for(*(name for name in HOSPITALS if name != hospital))
+        try:
+            yield
+        finally:
+            self.start(hospital)
+            self.wait_for(*HOSPITALS)
+
     def family(self, participant: str) -> list[psutil.Process]:
         """All of its processes."""
         root = psutil.Process(self._sites[participant].process.pid)

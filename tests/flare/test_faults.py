@@ -27,7 +27,7 @@ from engine.protocol import (
 from tests.flare.conftest import HOSPITALS, Deployment, city_config, digests
 from tests.process.conftest import Driver, engine, tiny_config
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("federation_home")]
+pytestmark = pytest.mark.usefixtures("federation_home")
 
 ENDLESS = {"training__rounds": 50, "training__local_steps": 30, "aggregation__weighting": "equal", "federation__quorum": 2}
 """A run that outlasts what a test does to it."""
@@ -46,6 +46,7 @@ async def test_a_killed_engine_loses_one_round_and_rejoins(deployment: Deploymen
     assert senders(driver, 2) == set(HOSPITALS)
 
 
+@pytest.mark.slow
 async def test_a_killed_job_process_changes_no_bit(deployment: Deployment, tiny_model: Path) -> None:
     settings = {"training__local_steps": 60, "training__rounds": 2}
     async with engine() as driver:
@@ -61,6 +62,7 @@ async def test_a_killed_job_process_changes_no_bit(deployment: Deployment, tiny_
     assert digests("killed-job") == digests("whole")
 
 
+@pytest.mark.slow
 async def test_a_hospital_that_is_cut_off_is_left_out_and_taken_in_again(deployment: Deployment, tiny_model: Path) -> None:
     async with engine() as driver:
         driver.client.send(StartRun(job="run", run="cut-off", config=city_config(tiny_model, **ENDLESS)))
@@ -76,6 +78,7 @@ async def test_a_hospital_that_is_cut_off_is_left_out_and_taken_in_again(deploym
     assert senders(driver, lost.round + 1) == {"A", "B"}
 
 
+@pytest.mark.slow
 async def test_a_hospital_whose_machine_dies_is_left_out_and_taken_in_again(deployment: Deployment, tiny_model: Path) -> None:
     async with engine() as driver:
         driver.client.send(StartRun(job="run", run="power-cut", config=city_config(tiny_model, **ENDLESS)))
@@ -90,6 +93,7 @@ async def test_a_hospital_whose_machine_dies_is_left_out_and_taken_in_again(depl
     assert {one.hospital for one in driver.all(HospitalLost)} == {"C"}
 
 
+@pytest.mark.slow
 async def test_a_hospital_that_misses_the_deadline_is_left_out_and_asked_again(deployment: Deployment, tiny_model: Path) -> None:
     async with engine() as driver:
         settings = city_config(tiny_model, **ENDLESS, federation__deadline_s=8)
@@ -105,6 +109,7 @@ async def test_a_hospital_that_misses_the_deadline_is_left_out_and_asked_again(d
     assert senders(driver, lost.round) == {"A", "B"}
 
 
+@pytest.mark.slow
 async def test_without_its_server_a_run_pauses_and_goes_on_when_it_is_back(deployment: Deployment, tiny_model: Path) -> None:
     async with engine() as driver:
         driver.client.send(StartRun(job="run", run="no-server", config=city_config(tiny_model, training__local_steps=60)))
@@ -123,20 +128,25 @@ async def test_without_its_server_a_run_pauses_and_goes_on_when_it_is_back(deplo
     assert driver.all(RunFinished)[-1].completed == 3
 
 
-async def test_a_killed_coordinator_goes_on_from_the_last_round(deployment: Deployment, tiny_model: Path) -> None:
+async def test_a_killed_coordinator_goes_on_from_the_last_round_without_a_lost_hospital(
+    deployment: Deployment, tiny_model: Path
+) -> None:
     async with engine() as first:
         first.client.send(StartRun(job="run", run="resumed", config=city_config(tiny_model, training__local_steps=30)))
         await first.until(RoundFinished)
         assert first.client.pid is not None
         os.kill(first.client.pid, signal.SIGKILL)
-    async with engine() as second:
-        second.client.send(ResumeRun(job="run", run="resumed"))
-        await second.until(JobFinished)
+    with deployment.away("C"):
+        async with engine() as second:
+            second.client.send(ResumeRun(job="run", run="resumed"))
+            await second.until(JobFinished)
 
     assert second.all(RunFinished)[-1].completed == 3
     assert min(event.round for event in second.all(Aggregated)) >= 2
+    assert senders(second, 3) == {"A", "B"}
 
 
+@pytest.mark.slow
 async def test_a_hospital_with_another_base_model_takes_no_part(deployment: Deployment, tiny_model: Path, tmp_path: Path) -> None:
     deployment.stop("B")
     deployment.start("B", model=altered(tiny_model, tmp_path / "other"))
@@ -156,6 +166,7 @@ async def test_a_hospital_with_another_base_model_takes_no_part(deployment: Depl
     assert not (locations.run_folder("mismatch") / "rounds").exists()
 
 
+@pytest.mark.slow
 async def test_a_hospital_that_comes_back_with_another_base_model_stays_out(
     deployment: Deployment, tiny_model: Path, tmp_path: Path
 ) -> None:
@@ -179,6 +190,7 @@ async def test_a_hospital_that_comes_back_with_another_base_model_stays_out(
     assert senders(driver, refused.round) == {"A", "C"}
 
 
+@pytest.mark.slow
 async def test_a_hospital_refuses_what_its_policy_forbids(deployment: Deployment, tiny_model: Path) -> None:
     policy = deployment.federation.kit("B") / "local" / "policy.toml"
     before = policy.read_text()
