@@ -14,7 +14,6 @@ from textual.widget import Widget
 from textual.widgets import Button, Input, Label, Static
 
 from engine.errors import SettingsError
-from engine.protocol import REFERENCE_SIZES
 from fedmed_tui.widgets.text import plain
 from screens.dialog import Dialog
 
@@ -107,29 +106,3 @@ def whole_number(text: str, field: str, *, low: int, high: int) -> int:
     if not digits.isdecimal() or not low <= int(digits) <= high:
         raise SettingsError(f"this must be a whole number from {low:,} to {high:,}.", where=field)
     return int(digits)
-
-
-def numbers(text: str, field: str) -> tuple[float, ...]:
-    """`45, 25, 30` as numbers above 0. Raises SettingsError."""
-    try:
-        found = tuple(float(part) for part in text.replace("/", ",").split(",")) if text else ()
-    except ValueError:
-        found = (0.0,)
-    if any(not 0 < one < float("inf") for one in found):
-        raise SettingsError(
-            "these must be numbers above 0 with commas between them.", where=field, hint="For example 45, 25, 30."
-        )
-    return found
-
-
-def sizes(text: str, field: str) -> dict[str, int]:
-    """`A=4520, B=2521` as pairs per hospital; `reference` is the reference configuration. Raises SettingsError."""
-    if text == "reference":
-        return REFERENCE_SIZES
-    found = {}
-    for part in filter(None, (part.strip() for part in text.split(","))):
-        name, _, number = (piece.strip() for piece in part.partition("="))
-        if not name or not number.isdecimal():
-            raise SettingsError(f"'{part}' is no size.", where=field, hint="For example A=4520, B=2521; or the word reference.")
-        found[name] = int(number)
-    return found

@@ -13,9 +13,10 @@ from textual.widgets import Button, Input, Select, Static
 
 from engine.errors import FedMedError, SettingsError
 from engine.protocol import FieldMapping, ImportData, PreviewSource, SourceOptions, SourcePreviewed
+from fedmed_tui.amounts import sizes
 from fedmed_tui.datadesk import DataDesk, Stopped, only
 from fedmed_tui.widgets.text import one_line, safe
-from screens.form import Form, row, sizes
+from screens.form import Form, row
 
 ROLES = {"question": "Question", "answer": "Answer", "topic": "Topic", "kind": "Kind", "split": "Split", "id": "Id"}
 """What a field can hold, with the labels."""

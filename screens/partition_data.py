@@ -11,7 +11,8 @@ from textual.widgets import Button, Input, Select, Static
 
 from engine.errors import SettingsError
 from engine.protocol import PartitionData, SourceOptions, Strategy
-from screens.form import Form, numbers, row, whole_number
+from fedmed_tui.amounts import numbers
+from screens.form import Form, row, whole_number
 
 STRATEGIES: dict[Strategy, str] = {
     "iid": "at random, in equal numbers",

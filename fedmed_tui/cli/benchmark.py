@@ -10,11 +10,8 @@ from pathlib import Path
 from typing import Annotated, cast, get_args
 
 import typer
-from rich import box
 from rich.console import Console
 from rich.markdown import Markdown
-from rich.table import Table
-from rich.text import Text
 
 from engine.benchmark import saved
 from engine.benchmark.compare import compare
@@ -29,6 +26,7 @@ from fedmed_tui.cli import DONE, FAILED
 from fedmed_tui.cli.benchmark_output import BenchmarkOutput
 from fedmed_tui.cli.output import print_json
 from fedmed_tui.cli.session import run_job
+from fedmed_tui.cli.tables import add_row, console, new_table
 from fedmed_tui.differences import MARKS, change, figure
 from fedmed_tui.plain_text import printable
 from fedmed_tui.units import duration
@@ -98,12 +96,12 @@ def list_results() -> None:
     if not found:
         print("No results yet. `fedmed-tui benchmark` makes some.", file=sys.stderr)
         return
-    table = _table("results", "run", "measured", "kind", "took")
+    table = new_table("results", "run", "measured", "kind", "took", right=["took"])
     for folder, results in found:
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(results.created))
         kind = "quick" if results.quick else "full"
-        _row(table, folder.name, results.run, when, kind, duration(results.seconds))
-    _console().print(table)
+        add_row(table, folder.name, results.run, when, kind, duration(results.seconds))
+    console().print(table)
 
 
 Result = Annotated[str, typer.Argument(help="Results: a folder of benchmark_results/, a file, or a run's name.")]
@@ -120,14 +118,14 @@ def diff(
     """Compare two results. Exit code 1 when a figure is worse by more than the tolerance."""
     old, new = (saved.load(saved.find(name)) for name in (before, after))
     found = list(compare(old, new))
-    table = _table("figure", "about", "before", "after", "change", "")
+    table = new_table("figure", "about", "before", "after", "change", "", right=["before", "after", "change"])
     for one in found:
         if everything or one.verdict != "same":
             metric = one.metric
             mark = f"{MARKS[one.verdict]}{' ✘' if one.regressed(tolerance / 100) else ''}"
             name = f"{metric.suite}: {metric.name.replace('_', ' ')}"
-            _row(table, name, metric.subject, figure(one.before), figure(one.after), change(one), mark)
-    _console().print(table)
+            add_row(table, name, metric.subject, figure(one.before), figure(one.after), change(one), mark)
+    console().print(table)
     regressed = [one for one in found if one.regressed(tolerance / 100)]
     same = sum(one.verdict == "same" for one in found)
     print(f"{len(regressed)} worse by more than {tolerance:g} %, {same} the same, {len(found)} figures.")
@@ -162,7 +160,7 @@ def _show(results: BenchmarkResults, folder: Path) -> None:
     """The report on standard output, its picture beside the other files, and where they are."""
     report = "\n".join(line for line in markdown(results, "").splitlines() if not line.startswith("!["))
     if sys.stdout.isatty():
-        _console().print(Markdown(report))
+        console().print(Markdown(report))
     else:
         print(printable(report))
     with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
@@ -173,18 +171,3 @@ def _show(results: BenchmarkResults, folder: Path) -> None:
     except FedMedError as error:  # the results themselves are safe
         print(f"{SCREEN} could not be written: {error}", file=sys.stderr)
     print(folder)
-
-
-def _table(*names: str) -> Table:
-    table = Table(box=box.SIMPLE_HEAD if sys.stdout.isatty() else None, pad_edge=False)
-    for name in names:
-        table.add_column(Text(name), justify="right" if name in ("before", "after", "change", "took") else "left")
-    return table
-
-
-def _row(table: Table, *cells: str) -> None:
-    table.add_row(*(Text(printable(cell)) for cell in cells))
-
-
-def _console() -> Console:
-    return Console(width=None if sys.stdout.isatty() else 200, highlight=False)

@@ -8,9 +8,8 @@ from typing import Annotated
 import msgspec
 import typer
 
-from engine.errors import FedMedError, SettingsError
+from engine.errors import FedMedError
 from engine.protocol import (
-    REFERENCE_SIZES,
     AnyEvent,
     FieldMapping,
     ImportData,
@@ -21,6 +20,7 @@ from engine.protocol import (
     SourcePreviewed,
     Strategy,
 )
+from fedmed_tui import amounts
 from fedmed_tui.cli import CANCELLED
 from fedmed_tui.cli.data_job import JOB, AsJson, run_and_print
 from fedmed_tui.cli.data_text import print_preview, print_rejects
@@ -79,7 +79,7 @@ def import_(
         source=source,
         hospital_field=hospital_field,
         hospital=hospital,
-        sizes=_sizes(sizes),
+        sizes=amounts.sizes(sizes, "--sizes"),
         target=target,
         options=options,
     )
@@ -129,8 +129,8 @@ def partition(
         names=tuple(name.strip() for name in names.split(",")) if names else (),
         field=field,
         alpha=alpha,
-        sizes=tuple(int(number) for number in _numbers(sizes, "--sizes")),
-        proportions=_numbers(proportions, "--proportions"),
+        sizes=tuple(int(number) for number in amounts.numbers(sizes, "--sizes")),
+        proportions=amounts.numbers(proportions, "--proportions"),
         whole_topics=whole_topics,
         target=target,
         options=options,
@@ -168,24 +168,3 @@ def _confirmed(command: ImportData | PartitionData) -> bool:
 def _allowing_rejects(command: ImportData | PartitionData) -> ImportData | PartitionData:
     options = msgspec.structs.replace(command.options, allow_rejects=True)
     return msgspec.structs.replace(command, options=options)
-
-
-def _sizes(text: str) -> dict[str, int]:
-    """`A=4520,B=2521` → `{"A": 4520, "B": 2521}`. Raises SettingsError for anything else."""
-    if text == "reference":
-        return REFERENCE_SIZES
-    sizes = {}
-    for part in filter(None, text.split(",")):
-        name, equals, number = part.partition("=")
-        if not (name.strip() and equals and number.strip().isdecimal()):
-            raise SettingsError(f"'{part}' is no size.", where="--sizes", hint="For example --sizes A=4520,B=2521,C=2959.")
-        sizes[name.strip()] = int(number)
-    return sizes
-
-
-def _numbers(text: str, option: str) -> tuple[float, ...]:
-    """`45,25,30` → `(45.0, 25.0, 30.0)`. Raises SettingsError for anything else."""
-    try:
-        return tuple(float(part) for part in text.replace("/", ",").split(",")) if text else ()
-    except ValueError:
-        raise SettingsError(f"'{text}' is no list of numbers.", where=option, hint="For example 45,25,30.") from None

@@ -8,21 +8,16 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich import box
-from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from engine import locations
 from fedmed_tui import export as exporting
 from fedmed_tui import runs as run_folders
 from fedmed_tui.cli.output import print_json
+from fedmed_tui.cli.tables import add_row, console, new_table
 from fedmed_tui.plain_text import on_one_line
 from fedmed_tui.report import UNKNOWN
 from fedmed_tui.state import RunState
-
-PIPE_WIDTH = 200
-"""Columns a table may take when nobody's terminal limits it."""
 
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="A run's name; `fedmed-tui runs` lists them.")]
 
@@ -33,13 +28,13 @@ def runs() -> None:
     if not found:
         print(f"No runs in {locations.runs_folder()} yet. `fedmed-tui train` makes one.", file=sys.stderr)
         return
-    table = _table("run", "started", "rounds", "status", "hospitals", "adapters")
+    table = new_table("run", "started", "rounds", "status", "hospitals", "adapters")
     for manifest in found:
         started = time.strftime("%Y-%m-%d %H:%M", time.localtime(manifest.created))
         rounds = f"{manifest.completed} of {manifest.rounds}"
         adapters = ", ".join(run_folders.adapters(manifest.run)) or UNKNOWN
-        _add_row(table, manifest.run, started, rounds, manifest.status, ", ".join(manifest.hospitals), adapters)
-    _print_table(table)
+        add_row(table, manifest.run, started, rounds, manifest.status, ", ".join(manifest.hospitals), adapters)
+    console().print(table)
 
 
 def replay(
@@ -60,7 +55,7 @@ def replay(
         print(f"{time.strftime('%H:%M:%S', time.localtime(line.time))}  {on_one_line(line.text)}")
     if state.rounds:
         print()
-        _print_table(_rounds_table(state))
+        console().print(_rounds_table(state))
         print("Loss: validation loss of the global adapter at each hospital, in nats per answer token.")
 
 
@@ -73,37 +68,22 @@ def export(
 
     As JSON, CSV and a Markdown report; prints the new folder's path.
     """
-    print(exporting.export_snapshot(run_folders.load_state(run), to or locations.run_folder(run)))
+    print(exporting.export_run(run, to))
 
 
 def _rounds_table(state: RunState) -> Table:
     """Validation loss of the global adapter at each hospital with its weight, round by round."""
     names = [hospital.name for hospital in state.hospitals]
     macro, series = state.macro_series(), [state.loss_series(name) for name in names]
-    table = _table("round", *(f"{name} loss" for name in names), "mean", *(f"{name} weight" for name in names))
+    figures = [*(f"{name} loss" for name in names), "mean", *(f"{name} weight" for name in names)]
+    table = new_table("round", *figures, right=figures)
     for number, at in sorted(state.rounds.items()):
         losses = [one.get(number) for one in series]
         weights = [hospital.weight.weight if (hospital := at.hospitals.get(name)) and hospital.weight else None for name in names]
         cells = [_decimal(value, 3) for value in (*losses, macro.get(number))] + [_decimal(value, 2) for value in weights]
-        _add_row(table, str(number) if number else "base", *cells)
+        add_row(table, str(number) if number else "base", *cells)
     return table
 
 
 def _decimal(value: float | None, decimals: int) -> str:
     return UNKNOWN if value is None else f"{value:.{decimals}f}"
-
-
-def _table(first: str, *others: str) -> Table:
-    table = Table(box=box.SIMPLE_HEAD if sys.stdout.isatty() else None, pad_edge=False)
-    for name in (first, *others):
-        table.add_column(Text(on_one_line(name)), justify="right" if name.endswith(("loss", "mean", "weight")) else "left")
-    return table
-
-
-def _add_row(table: Table, *cells: str) -> None:
-    table.add_row(*(Text(on_one_line(cell)) for cell in cells))
-
-
-def _print_table(table: Table) -> None:
-    width = None if sys.stdout.isatty() else PIPE_WIDTH
-    Console(width=width, highlight=False).print(table)

@@ -101,7 +101,7 @@ def test_too_many_bad_rows_are_explained_and_nothing_is_written(home: Path, capf
 
 BAD_OPTIONS = {
     "a size that is none": (["import", "clinic.csv", "--sizes", "A"], "is no size"),
-    "a list that is none": (["partition", "clinic.csv", "--proportions", "much"], "is no list of numbers"),
+    "a list that is none": (["partition", "clinic.csv", "--proportions", "much"], "must be numbers above 0"),
     "a salt too short": (["sketch", "sample", "--hospital", "A", "--salt-file", "salt", "--output", "a"], "shorter than 16"),
     "no such salt": (["sketch", "sample", "--hospital", "A", "--salt-file", "nowhere", "--output", "a"], "cannot be read"),
     "no such source": (["import", "nowhere.csv"], "no such file or folder"),
