@@ -7,6 +7,7 @@ a torn line.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import filelock
@@ -28,14 +29,23 @@ def new_run_name(config: RunConfig, now: float | None = None) -> str:
 
 
 def list_runs() -> list[Manifest]:
-    """Every readable run, newest first. A folder without a readable manifest is no run and is left out."""
-    found = []
-    for path in locations.runs_folder().glob(f"*/{FILE}"):
-        try:
-            found.append(load_manifest(path.parent.name))
-        except RunError:
-            continue
+    """Every readable run, newest first. A folder without a manifest is no run; see `unreadable_runs` for the others."""
+    found = [one for one in _manifests() if isinstance(one, Manifest)]
     return sorted(found, key=lambda manifest: (manifest.created, manifest.run), reverse=True)
+
+
+def unreadable_runs() -> list[RunError]:
+    """Why runs are left out of `list_runs`: each names its manifest, of another version or damaged."""
+    return [one for one in _manifests() if isinstance(one, RunError)]
+
+
+def _manifests() -> Iterator[Manifest | RunError]:
+    """Of every run, by name; in place of one that cannot be read, why."""
+    for path in sorted(locations.runs_folder().glob(f"*/{FILE}")):
+        try:
+            yield load_manifest(path.parent.name)
+        except RunError as error:
+            yield error
 
 
 def load_manifest(run: str) -> Manifest:

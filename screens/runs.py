@@ -15,7 +15,7 @@ from textual.content import Content
 from textual.widgets import DataTable, Static
 
 from engine.manifest import Manifest
-from fedmed_tui.runs import list_runs
+from fedmed_tui.runs import list_runs, unreadable_runs
 from fedmed_tui.widgets.text import safe
 from screens.dialog import Dialog
 
@@ -70,7 +70,7 @@ class RunPickerScreen(Dialog[tuple[str, str]]):
 
     @work
     async def _read(self) -> None:
-        self._runs = await asyncio.to_thread(list_runs)
+        self._runs, left_out = await asyncio.to_thread(lambda: (list_runs(), len(unreadable_runs())))
         table = self.query_one(DataTable)
         for one in self._runs:
             words = "● in progress" if one.run == self._live else WORDS[one.status]
@@ -78,8 +78,8 @@ class RunPickerScreen(Dialog[tuple[str, str]]):
             rounds = Text(f"{one.completed} of {one.rounds}", justify="right")
             table.add_row(Text(safe(one.run)), Text(started), rounds, Text(words))
         note = self.query_one("#note", Static)
-        note.display = not self._runs
-        note.update(Content("There is no run in this folder yet. Press Esc, then s to start one."))
+        note.display = bool(left_out) or not self._runs
+        note.update(Content(_note(left_out)))
         table.display = bool(self._runs)
         table.focus()
 
@@ -99,3 +99,10 @@ class RunPickerScreen(Dialog[tuple[str, str]]):
             self.notify("A run is in progress. Stop it first (Esc, s), then resume this one.", severity="warning")
         else:
             self.dismiss(("resume", chosen.run))
+
+
+def _note(left_out: int) -> str:
+    """What is said where runs are left out, or where there is none."""
+    if left_out:
+        return f"Not listed: {left_out} of another version or damaged. `fedmed-tui runs` says which."
+    return "There is no run in this folder yet. Press Esc, then s to start one."

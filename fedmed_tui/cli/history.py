@@ -24,9 +24,12 @@ RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="A run's name; `
 
 def runs() -> None:
     """List the runs in output-models/, newest first."""
-    found = run_folders.list_runs()
+    found, unreadable = run_folders.list_runs(), run_folders.unreadable_runs()
+    for error in unreadable:
+        print(on_one_line(f"Left out: {error}"), file=sys.stderr)
     if not found:
-        print(f"No runs in {locations.runs_folder()} yet. `fedmed-tui train` makes one.", file=sys.stderr)
+        if not unreadable:
+            print(f"No runs in {locations.runs_folder()} yet. `fedmed-tui train` makes one.", file=sys.stderr)
         return
     table = new_table("run", "started", "rounds", "status", "hospitals", "adapters")
     for manifest in found:

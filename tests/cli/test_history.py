@@ -36,6 +36,24 @@ def test_a_folder_that_is_no_run_is_not_listed(home: Path, capsys: pytest.Captur
     assert capsys.readouterr().out == ""
 
 
+@pytest.mark.parametrize(
+    ("manifest", "reason"),
+    [('{"schema": 0}', "was written with schema 0, this program reads 1"), ('{"schema": 1', "is damaged"), ("7", "is damaged")],
+)
+def test_a_run_that_cannot_be_read_is_named_with_the_reason(
+    home: Path, capsys: pytest.CaptureFixture[str], manifest: str, reason: str
+) -> None:
+    folder = home / "output-models" / "old"
+    folder.mkdir(parents=True)
+    (folder / "manifest.json").write_text(manifest)
+
+    main(["runs"])
+
+    told = capsys.readouterr().err
+    assert f"{folder / 'manifest.json'}: {reason}" in told
+    assert "No runs" not in told
+
+
 def test_names_of_new_runs_sort_by_time() -> None:
     earlier, later = runs.new_run_name(DEMO, 1_800_000_000), runs.new_run_name(DEMO, 1_800_000_001)
 
