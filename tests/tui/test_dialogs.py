@@ -137,6 +137,17 @@ async def test_a_run_that_was_cut_off_can_be_resumed_from_the_list(fake_app: Fed
     assert fake_app.run_state.completed == 3
 
 
+async def test_runs_that_cannot_be_read_are_counted_in_the_list(app: FedMedApp) -> None:
+    write_run()
+    write_run("old")
+    (locations.run_folder("old") / "manifest.json").write_text('{"schema": 0}')
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("o")
+
+        await until(pilot, lambda: "Not listed: 1 of another version or damaged" in text_of(pilot))
+        assert script.RUN in text_of(pilot)
+
+
 async def test_a_finished_run_is_not_resumed(app: FedMedApp) -> None:
     write_run()
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
