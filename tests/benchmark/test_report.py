@@ -60,14 +60,14 @@ def test_a_raw_value_that_crossed_cannot_be_overlooked() -> None:
     assert "**Raw values sent** 3" in markdown(results(privacy=leaking), "figure.png")
 
 
-@pytest.mark.parametrize("name", ["a|b", "line\nbreak", "<script>x</script>", "[link](http://example.org)"])
+@pytest.mark.parametrize("name", ["a|b", "a\\|b", "line\nbreak", "<script>x</script>", "[link](http://example.org)"])
 def test_a_name_from_outside_stays_in_its_cell(name: str) -> None:
     sizes = replace(RUN, name=name)
     text = markdown(results(model=name, efficiency=replace(efficiency(), run=sizes)), "figure.png")
 
     assert "<script" not in text
     header = next(line for line in text.splitlines() if "reference: Mistral" in line)
-    assert len(re.findall(r"(?<!\\)\|", header)) == 4
+    assert len(re.findall(r"(?<!\\)\|", header.replace(r"\\", ""))) == 4
 
 
 def test_the_csv_holds_one_figure_a_line_with_its_bounds() -> None:
