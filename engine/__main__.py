@@ -95,7 +95,7 @@ class Process:
         if isinstance(error, FedMedError):
             failure = Failure(job=job, title=error.title, message=error.message, where=error.where, hint=error.hint)
         else:
-            traceback.print_exception(error, file=sys.stderr)
+            log_unexpected(error)
             failure = describe_unexpected(job, error)
         self.emit(failure)
 
@@ -147,6 +147,14 @@ class Process:
             self._resources_at = now
             memory, gpu = read_resources()
             self.emit(Resources(memory_bytes=memory, gpu_bytes=gpu))
+
+
+def log_unexpected(error: BaseException) -> None:
+    """Where it came from, and what led to it. Its text may hold a pair's or a question's: the log gets its type."""
+    if before := error.__cause__ or error.__context__:
+        log_unexpected(before)
+    traceback.print_tb(error.__traceback__)
+    print(f"{type(error).__module__}.{type(error).__qualname__}", file=sys.stderr, flush=True)
 
 
 def describe_unexpected(job: str, error: Exception) -> Failure:

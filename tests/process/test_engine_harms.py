@@ -13,6 +13,7 @@ import pytest
 
 from benchmarks.engine_deaths import LADDER_SECONDS, SIGNALS, Harmed, terminal_after
 from benchmarks.harmed_engine import HARM, RECORD_TEXT
+from engine import locations
 from fedmed_tui import engine_client
 
 
@@ -30,7 +31,7 @@ async def test_every_screen_still_opens_and_one_key_brings_the_work_back(
         assert harmed.app.workspace.training
         await harmed.app.workspace.close()
 
-    assert RECORD_TEXT not in " ".join(harmed.failures)
+    assert RECORD_TEXT not in " ".join(harmed.failures) + locations.log_file().read_text()
 
 
 def test_the_terminal_is_as_before_after_engines_died_and_the_person_quit(home: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from engine import locations
 from engine.protocol import (
     BASE,
     Chat,
@@ -82,6 +83,17 @@ async def test_stopping_a_run_keeps_it_resumable_and_the_engine_up(home: Path, c
     finished = driver.all(RunFinished)[0]
     assert (finished.outcome, finished.completed) == ("cancelled", 1)
     assert json.loads((home / "output-models/r/manifest.json").read_text())["status"] == "cancelled"
+
+
+async def test_the_engine_s_log_holds_no_text_of_a_question(home: Path, config: RunConfig) -> None:
+    async with engine() as driver:
+        for job, run, adapter in (("answered", "", BASE), ("refused", "nothing", "B")):
+            question = ChatTurn(role="user", text="Has Mrs Zwetschge asthma?")
+            driver.client.send(Chat(job=job, run=run, adapter=adapter, turns=(question,), config=config, max_tokens=8))
+            await driver.until(JobFinished, lambda ended, job=job: ended.job == job, may_fail=True)
+
+    assert [ended.outcome for ended in driver.all(JobFinished)] == ["done", "failed"]
+    assert "Zwetschge" not in locations.log_file().read_text()
 
 
 async def test_a_stopped_answer_keeps_what_was_said(home: Path, config: RunConfig) -> None:
