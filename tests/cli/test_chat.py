@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from engine.protocol import DISCLAIMER, FIXED_DISCLAIMER, ChatFinished, decode_event
+from engine.protocol import DISCLAIMER, FIXED_DISCLAIMER, AnyCommand, Chat, ChatFinished, ChatTurn, decode_event
 from fedmed_tui.cli import BAD_INPUT, DONE, main
 from fedmed_tui.cli.chat import choose_adapters
+from fedmed_tui.cli.session import EngineSession, JobOutcome
 from fedmed_tui.plain_text import printable
 from tests.cli.helpers import TRAINED, edit_json
 
@@ -57,6 +58,30 @@ def test_compared_adapters_answer_in_the_order_they_were_named(trained_run: Path
     assert code == DONE
     assert headings == ["## base", "## B", "## global@1"]
     assert output.out.count(DISCLAIMER) == 1
+
+
+def test_every_option_reaches_the_engine(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[AnyCommand] = []
+
+    async def note(session: EngineSession, command: AnyCommand) -> JobOutcome:
+        asked.append(command)
+        return "done"
+
+    monkeypatch.setattr(EngineSession, "run", note)
+    manner = ["--temperature", "0.7", "--top-p", "0.9", "--seed", "3", "--max-tokens", "40", "--system", "Be brief.", "--hint"]
+
+    main(["chat", "--hospital", "base", "--query", QUESTION, *manner])
+
+    (chat,) = asked
+    assert isinstance(chat, Chat)
+    assert (chat.temperature, chat.top_p, chat.seed, chat.max_tokens, chat.hint) == (0.7, 0.9, 3, 40, True)
+    assert chat.turns == (ChatTurn(role="system", text="Be brief."), ChatTurn(role="user", text=QUESTION))
+
+
+def test_the_hint_tells_which_hospital_may_answer_best(trained_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["chat", "--run", TRAINED, "--query", QUESTION, "--max-tokens", "4", "--hint"])
+
+    assert "may answer this best" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("names", ["base", "base,base", "base,A,B,C,global"])

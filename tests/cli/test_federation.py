@@ -1,13 +1,19 @@
-"""`fedmed-tui federation create` and `hospital start`: kits, and what is said of bad input."""
+"""`fedmed-tui federation …` and `hospital start`: kits, the server, the rehearsal, and what is said of bad input."""
 
 from __future__ import annotations
 
+import signal
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
+from fedmed_tui import runs
 from fedmed_tui.cli import BAD_INPUT, DONE, main
+from tests.flare.conftest import free_port
 
 pytest.importorskip("nvflare", reason="NVIDIA FLARE is not installed: pip install -e '.[flare]'")
 
@@ -18,6 +24,58 @@ def test_create_makes_a_kit_per_hospital_and_says_what_goes_where(home: Path, ca
     assert str(home / "federations" / "city" / "hospital_St-Marys") in capfd.readouterr().out
     for kit in ("hospital_A", "hospital_St-Marys", "server", "operator"):
         assert stat.S_IMODE((home / "federations" / "city" / kit).stat().st_mode) == 0o700
+
+
+def test_the_server_goes_on_in_the_background_until_it_is_stopped(home: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    city = ["city", "--hospitals", "A,B", "--server", "localhost", "--port", str(free_port())]
+    assert main(["federation", "create", *city]) == DONE
+    said = dict[str, str]()
+    try:
+        for command in ("start", "status"):
+            capfd.readouterr()
+            assert main(["federation", command, "city"]) == DONE
+            said[command] = capfd.readouterr().out
+    finally:
+        assert main(["federation", "stop", "city"]) == DONE
+    capfd.readouterr()
+    main(["federation", "status", "city"])
+
+    assert "is up" in said["start"] and "is up" in said["status"]
+    assert "A  not connected" in said["status"] and "running: nothing" in said["status"]
+    assert "is down" in capfd.readouterr().out
+
+
+@pytest.mark.slow
+def test_a_rehearsal_is_held_until_ctrl_c_and_leaves_no_process(home: Path) -> None:
+    command = [sys.executable, "-m", "fedmed_tui", "federation", "rehearse", "--hold"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+        assert process.stderr is not None
+        next(line for line in process.stderr if "The federation `rehearsal` is up" in line)
+        up = kits_in_use(home)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=120)
+
+    assert process.returncode == DONE
+    assert up >= {"server", "hospital_A", "hospital_B", "hospital_C"}
+    assert not kits_in_use(home)
+    assert not list((home / "output-models").glob("*"))
+
+
+@pytest.mark.slow
+def test_a_rehearsal_trains_over_the_federation(home: Path) -> None:
+    command = [sys.executable, "-m", "fedmed_tui", "federation", "rehearse", "--rounds", "1"]
+
+    result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=1200)
+
+    assert (result.returncode, runs.list_runs()[0].config.federation.name) == (DONE, "rehearsal"), result.stderr
+    assert runs.list_runs()[0].completed == 1
+    assert not kits_in_use(home)
+
+
+def kits_in_use(home: Path) -> set[str]:
+    """Kits below this folder that a process was started with."""
+    lines = [word for process in psutil.process_iter(["cmdline"]) for word in process.info["cmdline"] or ()]
+    return {Path(word).name for word in lines if Path(word).is_relative_to(home / "federations")}
 
 
 @pytest.mark.parametrize(
