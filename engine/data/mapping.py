@@ -105,7 +105,7 @@ def to_pair(record: Mapping[str, Any], mapping: FieldMapping, hospital_field: st
             raise Misfit(_named(mapping, field), f"the {field} is empty")
     split = _text(record, mapping.split, changes)
     if split and split.lower() not in SPLIT_WORDS:
-        raise Misfit(mapping.split, f"there is no split {split[:40]!r}")
+        raise Misfit(mapping.split, "it names no split")
     hospital = _text(record, hospital_field, changes)
     if hospital_field and not hospital:
         raise Misfit(hospital_field, "it does not say which hospital")

@@ -61,7 +61,7 @@ def pair_from_record(record: object, *, hospital: str, where: str) -> Pair:
             raise DataError(f"the {name} is empty.", where=where, hint="Fill it in, or take the pair out.")
     split = values["split"] or TRAIN
     if split not in SPLITS:
-        raise DataError(f"there is no split {split[:40]!r}.", where=where, hint=f"Use one of: {', '.join(SPLITS)}.")
+        raise DataError("its field 'split' names no split.", where=where, hint=f"Use one of: {', '.join(SPLITS)}.")
     return Pair(**{**values, "hospital": hospital, "split": split})
 
 

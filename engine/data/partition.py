@@ -129,8 +129,8 @@ def find_partitions(folder: Path) -> dict[str, Path]:
     return {name: path for path in sorted(folder.iterdir()) if (name := _hospital_name(path))}
 
 
-def read_all(folder: Path, hospitals: Mapping[str, Path]) -> Iterator[Pair]:
-    """Every pair of the named partitions, hospital after hospital, whether or not they could be trained on."""
+def read_all(hospitals: Mapping[str, Path]) -> Iterator[Pair]:
+    """Every pair of these partitions, given by name, hospital after hospital, whether or not they could be trained on."""
     for hospital, path in hospitals.items():
         yield from _read(path, hospital)
 

@@ -21,7 +21,7 @@ import numpy as np
 from datasketch import MinHash
 
 from engine.data.pairs import TRAIN, Pair
-from engine.data.store import unreadable
+from engine.data.store import unreadable, unwritable
 from engine.errors import DataError
 
 PERMUTATIONS = 512
@@ -95,7 +95,7 @@ def save(sketches: Sketches, path: Path) -> None:
                 held_out=sketches.held_out,
             )
     except OSError as error:
-        raise unreadable(path, error) from None
+        raise unwritable(path, error) from None
 
 
 def load(path: Path) -> Sketches:
@@ -116,8 +116,8 @@ def load(path: Path) -> Sketches:
 
 
 def _sound(sketches: Sketches) -> bool:
-    pairs = len(sketches)
-    return sketches.fingerprints.shape == (pairs, FINGERPRINT_BYTES) and sketches.signatures.shape == (pairs, PERMUTATIONS)
+    kinds = (sketches.fingerprints, np.uint8, FINGERPRINT_BYTES), (sketches.signatures, np.uint32, PERMUTATIONS)
+    return all(array.dtype == kind and array.shape == (len(sketches), width) for array, kind, width in kinds)
 
 
 def _empty_minhash(key: bytes) -> MinHash:

@@ -23,7 +23,7 @@ from msgspec import Struct
 
 from engine.data.pairs import FIELDS, Pair
 from engine.errors import DataError
-from engine.files import sync_folder
+from engine.files import sha256_of, sync_folder
 from engine.protocol import Reject
 
 PREFIX = "hospital_"
@@ -119,11 +119,7 @@ def replacing(target: Path) -> Iterator[Path]:
         yield fresh
         _swap(fresh, target)
     except OSError as error:
-        raise DataError(
-            f"cannot be written: {error.strerror or error}.",
-            where=str(target),
-            hint="Free some space or choose another folder; what was there is untouched.",
-        ) from None
+        raise unwritable(target, error) from None
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
 
@@ -138,8 +134,7 @@ def recover(target: Path) -> None:
 def file_digest(path: Path) -> str:
     """SHA-256 of a file, in hex. Raises DataError when it cannot be read."""
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return sha256_of(path)
     except OSError as error:
         raise DataError(
             f"cannot be read: {error.strerror}.", where=str(path), hint="Check the file and its permissions."
@@ -160,13 +155,19 @@ def unreadable(path: Path, error: OSError) -> DataError:
     return DataError(f"cannot be read: {reason}.", where=str(path), hint="Check that it exists and its permissions.")
 
 
+def unwritable(path: Path, error: OSError) -> DataError:
+    """The error for a file or folder that the disk does not take."""
+    hint = "Free some space or choose another folder; what was there is untouched."
+    return DataError(f"cannot be written: {error.strerror or error}.", where=str(path), hint=hint)
+
+
 def write_rejects(path: Path, rejects: Sequence[Reject]) -> None:
     """One line a reject: where, which field, why; never the text itself. Raises DataError when the disk refuses."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(msgspec.json.Encoder().encode_lines(rejects))
     except OSError as error:
-        raise unreadable(path, error) from None
+        raise unwritable(path, error) from None
 
 
 def _swap(fresh: Path, target: Path) -> None:

@@ -113,12 +113,14 @@ def reach(config: RunConfig) -> Reach:
 
 
 def known(folder: Path) -> dict[str, HospitalInfo]:
-    """The hospitals of a run as they entered it, out of its record; empty when there is none."""
+    """The hospitals of a run as they entered it, out of its record; empty when a kill left none."""
     path = folder / "events.jsonl"
     if not path.exists():
         return {}
     with path.open("rb") as record:  # it stands near the beginning of what may be a long record
         for line in record:
+            if not line.endswith(b"\n"):
+                break  # torn by a kill; it is cut off when the record is opened to go on
             event = decode_event(line).event
             if isinstance(event, RunStarted):
                 return {hospital.name: hospital for hospital in event.hospitals}

@@ -61,7 +61,7 @@ def _test_pairs(engine: Engine, folder: str) -> dict[str, Pair]:
         partitions = find_partitions(path)
         changed = tuple((str(place), place.stat().st_mtime) for place in partitions.values())
         if engine.test_pairs is None or engine.test_pairs[0] != changed:
-            pairs = {_key(pair.question): pair for pair in read_all(path, partitions) if pair.split == TEST}
+            pairs = {_key(pair.question): pair for pair in read_all(partitions) if pair.split == TEST}
             engine.test_pairs = (changed, pairs)
         return engine.test_pairs[1]
     return {}

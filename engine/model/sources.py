@@ -17,6 +17,7 @@ from filelock import FileLock
 
 from engine import locations
 from engine.errors import ModelError
+from engine.files import sha256_of
 
 MISTRAL = "mistralai/Mistral-7B-Instruct-v0.2"
 OWN = ("auto", "bundled")
@@ -80,7 +81,7 @@ def _bundled() -> Iterator[str | ModelFolder]:
             hint="Run `fedmed-tui model fetch`, or name a model folder with --model.",
         )
     yield "checking the bundled model"
-    digest = file_digest(gguf)
+    digest = sha256_of(gguf)
     if digest != locations.BUNDLED_SHA256:
         raise ModelError(
             "the bundled base model is damaged or of another version.",
@@ -129,7 +130,7 @@ def _from_folder(path: Path, *, name: str, source: str) -> ModelFolder:
     weights = _weights_in(path)
     combined = hashlib.sha256()
     for file in (path / "config.json", *weights):
-        combined.update(f"{file.name}:{file_digest(file)}\n".encode())
+        combined.update(f"{file.name}:{sha256_of(file)}\n".encode())
     return ModelFolder(
         name=name,
         path=path,
@@ -173,9 +174,3 @@ def _download(hub_id: str) -> Path:
             where=hub_id,
             hint="Check the id, the network and `hf auth login`; or name a local model folder with --model.",
         ) from None
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

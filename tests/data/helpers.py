@@ -37,7 +37,7 @@ def run_import(source: Path | str, *, hospital: str = "A", **options: Any) -> Im
 def imported(folder: str = "data/processed") -> list[Pair]:
     """Every pair that lies in a folder, hospital after hospital."""
     path = locations.data_folder(folder)
-    return list(read_all(path, find_partitions(path)))
+    return list(read_all(find_partitions(path)))
 
 
 def rows(count: int, **more: Any) -> list[dict[str, Any]]:

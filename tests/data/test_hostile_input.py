@@ -222,10 +222,17 @@ def test_a_document_that_unpacks_to_too_much_is_one_reject(home: Path) -> None:
     assert (finished.kept, finished.rejected) == (40, 1)
 
 
-def test_a_rejected_row_is_never_repeated_in_the_list_of_rejects(home: Path) -> None:
-    secret = b'{"question": "Does Jane Roe have HIV?", "answer": ""}'
+SECRETS = {
+    "in the question": b'{"question": "Does Jane Roe have HIV?", "answer": ""}',
+    "in the split": b'{"question": "Does she have HIV?", "answer": "Yes.", "split": "Jane Roe, born 1961"}',
+}
 
-    run_import(_lines_with(home / "pairs.jsonl", secret))
+
+@pytest.mark.parametrize("case", SECRETS)
+def test_a_rejected_row_is_never_repeated_in_the_list_of_rejects(home: Path, case: str) -> None:
+    finished = run_import(_lines_with(home / "pairs.jsonl", SECRETS[case]))
+
+    assert finished.rejected == 1
 
     assert "Jane" not in (home / "data" / "processed" / "rejects.jsonl").read_text()
 

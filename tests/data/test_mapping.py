@@ -76,7 +76,7 @@ MISFITS = {
     "missing question": ({"question": None, "answer": "A."}, "question", "the question is empty"),
     "a list": ({"question": "Q?", "answer": ["A."]}, "answer", "'answer' is not text"),
     "a truth value": ({"question": True, "answer": "A."}, "question", "'question' is not text"),
-    "unknown split": ({"question": "Q?", "answer": "A.", "split": "exam"}, "split", "there is no split 'exam'"),
+    "unknown split": ({"question": "Q?", "answer": "A.", "split": "exam"}, "split", "it names no split"),
     "a chat without an answer": ({"messages": [{"role": "user", "content": "Q?"}]}, "messages", "the answer is empty"),
     "a chat of strings": ({"messages": ["Q?", "A."]}, "messages", "a message is not an object"),
 }

@@ -11,7 +11,7 @@ import pytest
 from engine import locations
 from engine.data.overlap import Matches, check_overlap, match, sketch_pairs
 from engine.data.pairs import Pair
-from engine.data.sketch import Sketches, load, sketch
+from engine.data.sketch import Sketches, load, save, sketch
 from engine.errors import DataError
 from engine.protocol import CheckOverlap, OverlapMeasured, SketchesWritten, SketchPairs
 from tests.data.helpers import last, rows, run_import, write_jsonl
@@ -153,6 +153,20 @@ def test_a_file_that_holds_no_sketches(home: Path) -> None:
 
     with pytest.raises(DataError, match="not a file of sketches"):
         last(check_overlap(CheckOverlap(job="o", sketches=(str(path),))), OverlapMeasured)
+
+
+@pytest.mark.parametrize("kind", [np.float64, np.uint16])
+def test_sketches_of_another_type_of_number_are_refused(home: Path, kind: type) -> None:
+    made = _sketch([_pair("1", TEXT)])
+    save(replace(made, signatures=made.signatures.astype(kind)), home / "a.sketch")
+
+    with pytest.raises(DataError, match="not a file of sketches"):
+        load(home / "a.sketch")
+
+
+def test_sketches_that_cannot_be_written_are_told_so(home: Path) -> None:
+    with pytest.raises(DataError, match="cannot be written"):
+        save(_sketch([_pair("1", TEXT)]), home)
 
 
 def test_the_sample_corpus_has_no_copies(home: Path) -> None:

@@ -48,7 +48,7 @@ BAD_FILES = {
         "no field 'question'; its fields are 'prompt'",
     ),
     "answer that is no text": ((json.dumps({**TRAIN, "answer": 7}),), "line 1", "'answer' is not text"),
-    "unknown split": ((json.dumps({**TRAIN, "split": "exam"}),), "line 1", "no split 'exam'"),
+    "unknown split": ((json.dumps({**TRAIN, "split": "exam"}),), "line 1", "'split' names no split"),
     "empty file": (("",), "hospital_A.jsonl", "no pairs"),
     "no validation pairs": ((json.dumps(TRAIN),), "hospital_A.jsonl", "no validation pairs"),
     "no training pairs": ((json.dumps(VALIDATION),), "hospital_A.jsonl", "no train pairs"),

@@ -18,7 +18,7 @@ NAME = "Dr. Okafor"
 def written(home: Path) -> DataReported:
     records = [{**row, "hospital": "AB"[at % 2], "answer": f"{ANSWER} Ask {NAME}."} for at, row in enumerate(rows(80))]
     records += [{**records[0], "hospital": "B"}]
-    run_import(write_jsonl(home / "pairs|odd.jsonl", records), hospital="", licence="CC0")
+    run_import(write_jsonl(home / "pairs|<odd>.jsonl", records), hospital="", licence="CC0")
     return last(report(ReportData(job="report", folder="data/processed")), DataReported)
 
 
@@ -27,7 +27,7 @@ def test_the_markdown_has_every_part(written: DataReported) -> None:
 
     for heading in ("Origin", "Sizes", "Differences between hospitals", "Overlap", "Identifying text"):
         assert f"## {heading}" in sheet
-    assert "| A | pairs\\|odd.jsonl | CC0 |" in sheet
+    assert "| A | pairs\\|&lt;odd>.jsonl | CC0 |" in sheet
     assert "| A | B | 1 | 0 |" in sheet  # one exact copy across hospitals
     assert "| A | 40 of 40 | 40 |" in sheet  # pairs with a name in them
 

@@ -78,9 +78,7 @@ def partitions(folder: Path, hospitals: Mapping[str, Path]) -> Source:
     return Source(
         kind="partitions",
         name=folder.name,
-        rows=lambda: (
-            Row(number, msgspec.to_builtins(pair), number) for number, pair in enumerate(read_all(folder, hospitals), start=1)
-        ),
+        rows=lambda: (Row(number, msgspec.to_builtins(pair), number) for number, pair in enumerate(read_all(hospitals), start=1)),
         digest=partial(folder_digest, folder),
         fields=FIELDS,
         licence="; ".join(sorted(licences)),
