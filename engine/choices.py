@@ -21,17 +21,6 @@ COMBINE_RULES: dict[str, str] = {
     "frozen_a": "Only B is trained and averaged, A stays as it was drawn; exact, and half the bytes.",
     "alternate": "B is trained in odd rounds, A in even ones; exact, and half the bytes.",
 }
-SERVER_OPTIMIZERS: dict[str, str] = {
-    "fedavg": "The combined adapter is the new global adapter.",
-    "fedavgm": "Server momentum: a share of the last rounds' steps is added to each step.",
-    "fedadam": "Adam on the server: each number moves by a similar amount, whatever the size of its step.",
-    "fedyogi": "As fedadam, but slower to forget small steps.",
-}
-OBJECTIVES: dict[str, str] = {
-    "fedavg": "Each hospital minimises its own loss.",
-    "fedprox": "Each hospital is pulled back to the round's start adapter while it trains.",
-    "scaffold": "Each hospital's gradient is corrected by how it differed from the others' in earlier rounds.",
-}
 TRUST: dict[str, str] = {
     "hospitals": "Hospitals evaluate. They see each other's adapters for it; the coordinator learns losses, never a pair.",
     "coordinator": "The coordinator evaluates on public pairs. Hospitals see the global adapter alone; the judgement is weaker.",

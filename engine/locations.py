@@ -77,11 +77,6 @@ def shared_data_folder() -> Path:
     return Path(__file__).parents[2] / "shared" / "data"
 
 
-def processed_folder() -> Path:
-    """Where imported partitions go."""
-    return home() / "data" / "processed"
-
-
 def sample_folder() -> Path:
     """The project's own corpus: beside the code in a checkout, inside the package when installed."""
     here = Path(__file__).parent

@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 
 from engine.data.pairs import Pair
+from engine.data.splits import topic_key
 from engine.federated.update import Slice
 
 
@@ -18,7 +19,7 @@ def pools(pairs: Sequence[Pair], seed: int) -> Mapping[Slice, Sequence[int]]:
     """Indices of the pairs in each pool, topic by topic in a seeded order, each topic to the pool that has fewer pairs."""
     topics: dict[str, list[int]] = defaultdict(list)
     for index, pair in enumerate(pairs):
-        topics[(pair.topic or pair.question).lower()].append(index)
+        topics[topic_key(pair)].append(index)
     order = sorted(topics)
     random.Random(seed).shuffle(order)
     chosen: dict[Slice, list[int]] = {"test": [], "screen": []}

@@ -77,7 +77,7 @@ def test_git_ignores_whatever_the_program_writes_into_a_checkout(monkeypatch: py
         pytest.skip("this is no git checkout")
     monkeypatch.setenv("FEDMED_HOME", str(checkout))
     folders = locations.runs_folder(), locations.federations_folder(), locations.benchmarks_folder()
-    written = [str(folder / "x" / "file") for folder in (*folders, locations.processed_folder())]
+    written = [str(folder / "x" / "file") for folder in (*folders, checkout / "data" / "processed")]
     written += [str(locations.runs_folder() / HISTORY), str(checkout / "data" / "report" / "processed.md")]
 
     ignored = subprocess.run(["git", "check-ignore", *written], cwd=checkout, capture_output=True, text=True, check=False)

