@@ -126,7 +126,10 @@ class Aggregated(Event, frozen=True, kw_only=True):
 
 
 class WhatIf(Command, frozen=True, kw_only=True):
-    """Evaluate a weight vector over a finished round's updates on every hospital's validation pairs. The run is not changed."""
+    """Evaluate a weight vector over a finished round's updates on up to `data.validation_pairs` pairs of every hospital's.
+
+    The run is not changed.
+    """
 
     job: str
     run: str
