@@ -9,6 +9,8 @@ from typing import Any
 
 import torch
 
+from engine.federated.flare import answers, wire
+from engine.federated.flare.channel import Answer
 from engine.federated.hospital import Hospital
 from engine.federated.local import truncated
 from engine.federated.transport import Assessing, Evaluating, Training, Transport
@@ -54,6 +56,32 @@ class Faulty:
         return self.inner.assess(assessment)
 
 
+@dataclass
+class Wired:
+    """As `inner`, but every update crosses as a federation's message does."""
+
+    inner: Transport
+
+    def hospitals(self) -> tuple[HospitalInfo, ...]:
+        return self.inner.hospitals()
+
+    def train(self, assignment: Assignment) -> Training:
+        for item in self.inner.train(assignment):
+            yield _carried(item) if isinstance(item, Update) else item
+
+    def evaluate(self, adapters: Mapping[str, Adapter]) -> Evaluating:
+        return self.inner.evaluate(adapters)
+
+    def assess(self, assessment: Assessment) -> Assessing:
+        return self.inner.assess(assessment)
+
+
+def _carried(update: Update) -> Update | Lost:
+    figures = {name: getattr(update, name) for name in wire.Trained.__struct_fields__}
+    sent = wire.pack(wire.Trained(**figures), {"adapter": update.adapter, "gradient": update.gradient})
+    return answers.update(Answer(number=1, site=update.hospital, payload=sent))
+
+
 def _filled(value: float) -> Damage:
     def damage(_: Faulty, update: Update, task: Assignment) -> Update:
         first = next(iter(update.adapter))
@@ -95,7 +123,7 @@ def _lower_rank(_: Faulty, update: Update, task: Assignment) -> Update:
 
 
 def _uninvited_gradient(_: Faulty, update: Update, task: Assignment) -> Update:
-    return replace(update, gradient=dict(update.adapter))
+    return replace(update, gradient={name: tensor.clone() for name, tensor in update.adapter.items()})
 
 
 def _figures(**figures: float) -> Damage:

@@ -25,7 +25,7 @@ from engine.model.adapters import AdapterBank, to_bytes
 from engine.protocol import Aggregated, AnyEvent, Evaluated, HospitalLost, RoundFinished, Stamped, decode_event, encode_event
 from engine.settings import RunConfig, load_config
 from tests.engine.conftest import load_tiny
-from tests.engine.faults import DAMAGES, FAILURES, RECORD_TEXT, Clock, Faulty, Misbehaving
+from tests.engine.faults import DAMAGES, FAILURES, RECORD_TEXT, Clock, Faulty, Misbehaving, Wired
 
 WHEN = {1: "B", 2: "C", 3: "B"}
 """The first, a middle and the last round; B takes part again in between."""
@@ -45,6 +45,11 @@ SMALL = {
 @pytest.fixture(scope="module")
 def bank(tiny_model: Path) -> AdapterBank:
     return load_tiny(tiny_model, quantization="none")
+
+
+def as_it_is(transport: Transport) -> Transport:
+    """Nothing is carried: one process."""
+    return transport
 
 
 def settings(**overrides: Any) -> RunConfig:
@@ -87,11 +92,14 @@ def assert_left_out(events: list[AnyEvent], kind: str, when: Mapping[int, str] =
     assert [event.round for event in events if isinstance(event, RoundFinished)] == [1, 2, 3]
 
 
+@pytest.mark.parametrize("carry", [as_it_is, Wired])
 @pytest.mark.parametrize("fault", DAMAGES)
-def test_a_bad_update_is_left_out_of_its_round(home: Path, bank: AdapterBank, fault: str) -> None:
+def test_a_bad_update_is_left_out_of_its_round(
+    home: Path, bank: AdapterBank, fault: str, carry: Callable[[Transport], Transport]
+) -> None:
     config, (kind, damage) = settings(), DAMAGES[fault]
 
-    events = run(bank, Faulty(in_process(bank, config), WHEN, damage), config)
+    events = run(bank, carry(Faulty(in_process(bank, config), WHEN, damage)), config)
 
     assert_left_out(events, kind)
 
