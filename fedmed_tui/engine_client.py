@@ -33,6 +33,8 @@ CANCEL_SECONDS = 10.0
 """How long a cancelled job may take before the engine is asked to end."""
 TERMINATE_SECONDS = 3.0
 QUIT_SECONDS = 3.0
+KILLED = -9
+"""Exit code after SIGKILL, which has no name on Windows."""
 
 
 @dataclass(frozen=True)
@@ -155,17 +157,16 @@ class EngineClient:
     async def _read(self, process: asyncio.subprocess.Process) -> None:
         assert process.stdout is not None
         complaint = ""
-        while line := await _read_line(process.stdout):
-            try:
+        try:
+            while line := await _read_line(process.stdout):
                 stamped = decode_event(line)
-            except ProtocolError as error:
-                complaint = str(error)
-                with suppress(ProcessLookupError):
-                    process.kill()
-                break
-            if isinstance(stamped.event, JobFinished):
-                self._close_job(stamped.event.job)
-            self._on_event(stamped)
+                if isinstance(stamped.event, JobFinished):
+                    self._close_job(stamped.event.job)
+                self._on_event(stamped)
+        except ProtocolError as error:
+            complaint = str(error)
+            with suppress(ProcessLookupError):
+                process.kill()
         code = await process.wait()
         for job in tuple(self._open_jobs):
             self._close_job(job)
@@ -178,11 +179,11 @@ class EngineClient:
 
 
 async def _read_line(stream: asyncio.StreamReader) -> bytes:
-    """The next line, or b"" at the end or at a line longer than the protocol allows."""
+    """The next line, or b"" at the end. Raises ProtocolError at a line longer than the protocol allows."""
     try:
         line = await stream.readline()
     except ValueError:
-        return b""
+        raise ProtocolError(f"a line of the engine is longer than {MAX_LINE_BYTES:,} bytes.") from None
     return line if line.endswith(b"\n") else b""  # a torn last line of a killed process is no event
 
 
@@ -190,7 +191,7 @@ def describe_exit(code: int) -> str:
     """An exit code in one sentence."""
     if code == 0:
         return "The engine ended."
-    if code == -signal.SIGKILL:
+    if code == KILLED:
         return "The engine was killed, probably because the machine ran out of memory."
     if code < 0:
         try:

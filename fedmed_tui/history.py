@@ -129,13 +129,27 @@ class History:
 
 def export(answers: Iterable[Answered]) -> Path:
     """Write a transcript into the working folder, readable by its owner alone; returns the file. Raises RunError."""
-    path = locations.runs_folder() / "chats" / f"chat-{time.strftime('%Y%m%d-%H%M%S')}.md"
+    folder = locations.runs_folder() / "chats"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        path = _new_file(folder, f"chat-{time.strftime('%Y%m%d-%H%M%S')}")
     except OSError as error:
-        raise disk_error(path, error) from None
+        raise disk_error(folder, error) from None
     write_atomically(path, as_markdown(answers).encode())
     return path
+
+
+def _new_file(folder: Path, name: str) -> Path:
+    """An empty file of its own, even for two that are written in the same second."""
+    path, number = folder / f"{name}.md", 1
+    while True:
+        try:
+            path.touch(mode=0o600, exist_ok=False)
+        except FileExistsError:
+            number += 1
+            path = folder / f"{name}-{number}.md"
+        else:
+            return path
 
 
 def as_markdown(answers: Iterable[Answered]) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from engine.benchmark import crossed, efficiency, guarded, inference, knowledge, learning, speed, weightings
+from engine.benchmark import crossed, efficiency, guarded, inference, knowledge, learning, recorded, speed, weightings
 from engine.benchmark.environment import environment
 from engine.benchmark.results import QUICK, SUITES, BenchmarkResults, Suite
 from engine.benchmark.saved import command_line, completed, with_earlier
@@ -65,7 +65,7 @@ def benchmark(engine: Engine, command: RunBenchmark) -> Job:
             results = yield from _measure(subject, suites, results)
     results = replace(results, environment=environment(), seconds=time.monotonic() - started)
     yield Progress(job=command.job, what="drawing the figure", done=0, total=0)
-    yield BenchmarkFinished(job=command.job, folder=str(write(results)), results=results)
+    yield BenchmarkFinished(job=command.job, folder=str(write(results)), results=_stated(results))
 
 
 def _check_same(subject: Subject) -> None:
@@ -90,12 +90,17 @@ def _measure(subject: Subject, suites: list[Suite], results: BenchmarkResults) -
         run=command.run,
         quick=command.quick,
         plan=tuple(PlannedItem(suite=suite, item=item.name) for suite, item in plan.entries),
-        results=results,
+        results=_stated(results),
     )
     for suite in suites:
         results = yield from _suite(subject, suite, plan, results)
-        yield SuiteMeasured(job=command.job, suite=suite, results=results)
+        yield SuiteMeasured(job=command.job, suite=suite, results=_stated(results))
     return results
+
+
+def _stated(results: BenchmarkResults) -> BenchmarkResults:
+    """Results as events carry them: traffic in sum, as a long run's row by row is longer than a line may be."""
+    return replace(results, privacy=recorded.in_sum(results.privacy)) if results.privacy is not None else results
 
 
 @dataclass

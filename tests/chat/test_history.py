@@ -8,7 +8,7 @@ import pytest
 
 from engine.errors import RunError
 from engine.protocol import DISCLAIMER
-from fedmed_tui.history import Answered, History, as_markdown
+from fedmed_tui.history import Answered, History, as_markdown, export
 
 
 def answered(question: str, *, run: str = "demo", adapter: str = "B", asked: float = 1.0, **more: object) -> Answered:
@@ -86,3 +86,10 @@ def test_the_transcript_quotes_what_people_and_models_wrote(history: History) ->
     assert written.index("## B · run demo") < written.index("## base") < written.index("## global · run demo")
     assert "*Safety: Possible stroke*" in written and "*System prompt: Be brief.*" in written
     assert all(line.startswith((">", "#", "*", "")) for line in written.splitlines())
+
+
+def test_transcripts_written_in_one_second_lie_beside_each_other(home: Path) -> None:
+    first = export([answered("one")])
+    second = export([answered("two")])
+
+    assert "> one" in first.read_text() and "> two" in second.read_text()

@@ -10,7 +10,9 @@ import pytest
 from conftest import SIZES, text_of, until
 from test_dialogs import write_run
 
+from engine.protocol import MAX_LINE_BYTES
 from fedmed_tui.app import FedMedApp
+from fedmed_tui.engine_client import describe_exit
 
 
 def kill_engine(app: FedMedApp) -> None:
@@ -98,6 +100,19 @@ async def test_an_engine_that_speaks_nonsense_is_ended() -> None:
         await until(pilot, lambda: "not a line of this protocol" in text_of(pilot))
 
 
+async def test_an_engine_that_says_too_much_in_one_line_is_ended() -> None:
+    app = FedMedApp(engine_argv=(sys.executable, "-c", f"print('x' * {MAX_LINE_BYTES + 1}, flush=True); input()"))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await until(pilot, lambda: "is longer than 16,777,216 bytes" in text_of(pilot))
+
+
+def test_an_exit_is_told_where_signals_have_no_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(signal, "SIGKILL")  # as on Windows
+
+    assert "exit code 1" in describe_exit(1)
+    assert "ran out of memory" in describe_exit(-9)
+
+
 async def test_quitting_ends_the_engine(fake_app: FedMedApp) -> None:
     async with fake_app.run_test() as pilot:
         await until(pilot, lambda: fake_app.workspace.status.ready)
@@ -120,3 +135,19 @@ async def test_quitting_during_a_run_asks_first(slow_app: FedMedApp) -> None:
         await pilot.pause()
 
         assert slow_app.workspace.training and slow_app.is_running
+
+
+async def test_quitting_twice_asks_once(slow_app: FedMedApp) -> None:
+    async with slow_app.run_test() as pilot:
+        await until(pilot, lambda: slow_app.workspace.status.ready)
+        await pilot.press("s")
+        await until(pilot, lambda: slow_app.workspace.training)
+
+        await pilot.press("ctrl+q")
+        await until(pilot, lambda: "The run in progress stops" in text_of(pilot))
+        await pilot.press("ctrl+q")
+        await pilot.pause()
+
+        assert len(slow_app.screen_stack) == 2
+        await pilot.press("y")
+        await until(pilot, lambda: not slow_app.is_running)
