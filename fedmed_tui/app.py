@@ -5,29 +5,23 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Coroutine
-from copy import deepcopy
-from functools import partial
 from typing import Any, ClassVar, TypeVar
 
 from textual import work
-from textual.actions import parse
 from textual.app import App
-from textual.binding import Binding
 from textual.command import Provider
 from textual.widgets import Input, TextArea
 
-from engine import locations
 from engine.errors import FedMedError
 from engine.protocol import Failure
 from engine.settings import RunConfig
 from fedmed_tui import runs
-from fedmed_tui.commands import FedMedCommands, PaletteCommand
-from fedmed_tui.export import export_snapshot
+from fedmed_tui.commands import FedMedCommands
+from fedmed_tui.export import export_run
 from fedmed_tui.keys import BINDINGS, SINGLE_KEYS
 from fedmed_tui.state import RunState
 from fedmed_tui.styles_cache import let_removed_widgets_go
 from fedmed_tui.theme import DARK, LIGHT, THEMES
-from fedmed_tui.widgets.adapter_list import choices
 from fedmed_tui.widgets.text import safe
 from fedmed_tui.workspace import ENGINE_ARGV, Workspace
 from screens.aggregator import AggregatorScreen
@@ -36,6 +30,7 @@ from screens.benchmark import BenchmarkScreen
 from screens.chat import ChatScreen
 from screens.confirm import Answer, ConfirmScreen
 from screens.data import DataScreen
+from screens.dialog import one_at_a_time
 from screens.help import HelpScreen
 from screens.run_setup import RunSetupScreen
 from screens.runs import RunPickerScreen
@@ -148,7 +143,7 @@ class FedMedApp(App[None]):
         """End the engine, then leave."""
         self._quit()
 
-    @work(exclusive=True, group="quit")
+    @one_at_a_time("quit")
     async def _quit(self) -> None:
         if self.workspace.training and not await self._sure("Quit", "The run in progress stops. It can be resumed.", "quit"):
             return
@@ -161,7 +156,7 @@ class FedMedApp(App[None]):
 
     # --- runs ------------------------------------------------------------------------------------------------------------------
 
-    @work(exclusive=True, group="run")
+    @one_at_a_time("run")
     async def action_start_run(self) -> None:
         """Start what is set up, or go on with a run that was cut short."""
         run = self.run_state
@@ -176,14 +171,14 @@ class FedMedApp(App[None]):
         elif answer == "new":
             self._start(self.workspace.config)
 
-    @work(exclusive=True, group="run")
+    @one_at_a_time("stop")
     async def action_stop_run(self) -> None:
         """Stop the run in progress, once it is clear that this is meant."""
         question = "Training stops within seconds. Completed rounds are kept, and the run can be resumed."
         if await self._sure("Stop the run", question, "stop"):
             await self._attempt(self.workspace.stop_run())
 
-    @work(exclusive=True, group="run")
+    @one_at_a_time("run")
     async def action_set_up_run(self) -> None:
         """Ask for the settings of a new run, then start it."""
         config = await self.push_screen_wait(RunSetupScreen(self.workspace.config))
@@ -195,7 +190,7 @@ class FedMedApp(App[None]):
         self._start(config)
         self.switch_mode("training")
 
-    @work(exclusive=True, group="run")
+    @one_at_a_time("run")
     async def action_open_run(self) -> None:
         """Choose an earlier run, to look at or to go on with."""
         live = self.workspace.live.run if self.workspace.training else None
@@ -237,12 +232,11 @@ class FedMedApp(App[None]):
     @work(exclusive=True, group="export")
     async def action_export(self) -> None:
         """Write the numbers of the run on the screens, and a picture of the screen."""
-        state, picture = self.run_state, self.export_screenshot()
-        if not state.run:
+        run, picture = self.run_state.run, self.export_screenshot()
+        if not run:
             self.notify("Start a run or open one: there are no numbers yet.", title="Nothing to export", severity="warning")
             return
-        folder = locations.run_folder(state.run)
-        path = await self._attempt(asyncio.to_thread(export_snapshot, deepcopy(state), folder, picture))
+        path = await self._attempt(asyncio.to_thread(export_run, run, screen_svg=picture))
         if path is not None:
             self.notify(str(path), title="Snapshot written", timeout=10, markup=False)
 
@@ -274,9 +268,10 @@ class FedMedApp(App[None]):
         """Offer what makes sense now; while something is typed, single keys belong to it."""
         if action in SINGLE_KEYS and isinstance(self.focused, Input | TextArea):
             return False
-        return self._makes_sense(action)
+        return self.makes_sense(action)
 
-    def _makes_sense(self, action: str) -> bool:
+    def makes_sense(self, action: str) -> bool:
+        """Whether there is something for an action to do now, by its key or from the palette."""
         workspace = self.workspace
         died = workspace.status.exit is not None
         offered = {
@@ -284,19 +279,6 @@ class FedMedApp(App[None]):
             "stop_run": workspace.training and not workspace.stopping,
             "restart_engine": died,
             "leave_run": workspace.opened is not None,
+            "command_palette": len(self.screen_stack) == 1,  # its commands are for the screen below the dialog that is open
         }
         return offered.get(action, True)
-
-    def palette_commands(self) -> list[PaletteCommand]:
-        """Every action of the application and of the current screen, then one entry per model to chat with."""
-        found = []
-        for owner in (self, self.screen_stack[0]):
-            for binding in owner.BINDINGS:
-                assert isinstance(binding, Binding)
-                _, action, parameters = parse(binding.action)
-                if action != "command_palette" and self._makes_sense(action):
-                    act = partial(getattr(owner, f"action_{action}"), *parameters)
-                    found.append(PaletteCommand(binding.description, binding.tooltip, act))
-        for one in choices(self.workspace, dark=self.current_theme.dark):
-            found.append(PaletteCommand(f"Chat with {one.title}", "ask this model", partial(self.chat_with, one.adapter)))
-        return found

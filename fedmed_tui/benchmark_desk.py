@@ -93,8 +93,8 @@ class BenchmarkDesk:
         """How the last benchmark ended."""
         self.before: Saved | None = None
         """Earlier results that the shown ones are compared with."""
-        self.unpictured: Path | None = None
-        """A folder that waits for a picture of the screen."""
+        self.unpictured: Saved | None = None
+        """Results that wait for a picture of the screen."""
         self._told: tuple[tuple[int, int, int], Sections] | None = None  # of which record at which point, and what it told
         self._known = recorded.Known()
         self._newest: dict[str, Saved | None] = {}  # by run, as found on disk
@@ -186,9 +186,7 @@ class BenchmarkDesk:
             return
         going.take(event)
         if isinstance(event, BenchmarkFinished) and event.job == going.job:
-            folder = Path(event.folder)
-            self._newest[event.results.run] = Saved(folder, event.results)
-            self.unpictured = folder
+            self.unpictured = self._newest[event.results.run] = Saved(Path(event.folder), event.results)
         if isinstance(event, JobFinished) and event.job == going.job:
             self._close(going, event)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from engine.errors import FedMedError
 from engine.protocol import SYSTEM_PROMPT, AnyEvent, Chat, ChatFinished, Compare, Failure, JobFinished
@@ -12,6 +14,8 @@ from engine.settings import RunConfig
 from fedmed_tui.conversation import Answer, Conversation, Exchange, conversation_key
 from fedmed_tui.engine_client import EngineClient
 from fedmed_tui.history import Answered, History
+
+T = TypeVar("T")
 
 SHOWN_AGAIN = 10
 """Exchanges of earlier sessions that a conversation begins with, to be read."""
@@ -77,7 +81,12 @@ class ChatDesk:
         self.history = history or History()
         self.manner = Manner()
         self._conversations: dict[tuple[str, tuple[str, ...]], Conversation] = {}
+        self._recalled: set[tuple[str, tuple[str, ...]]] = set()
+        self._turn = asyncio.Lock()
+        self._keeping: set[asyncio.Task[None]] = set()
         self._asked: tuple[Exchange, str] | None = None  # the question in progress, and its run
+        self.questions: list[str] = []
+        """The latest different questions to anybody, oldest first."""
         self.last_answer: Answer | None = None
         """The latest complete one."""
 
@@ -88,20 +97,62 @@ class ChatDesk:
 
     def conversation(self, run: str, adapters: tuple[str, ...]) -> Conversation:
         """The transcript with one adapter of a run, or with several that are compared."""
-        key = conversation_key(run, adapters)
-        if key not in self._conversations:
-            self._conversations[key] = Conversation(adapters, self._earlier(*key))
-        return self._conversations[key]
+        return self._conversations.setdefault(conversation_key(run, adapters), Conversation(adapters))
 
-    def _earlier(self, run: str, adapters: tuple[str, ...]) -> list[Exchange]:
-        """What was asked in earlier sessions. Comparisons are found in the history alone."""
-        if len(adapters) > 1:
-            return []
+    # --- the history: another window may hold its file for seconds -------------------------------------------------------------
+
+    async def recall(self, run: str, adapters: tuple[str, ...]) -> None:
+        """Begin a conversation with what was asked in earlier sessions, once. Comparisons are found in the history alone."""
+        key = conversation_key(run, adapters)
+        if key in self._recalled or len(adapters) > 1:
+            return
+        self._recalled.add(key)
         try:
-            return [_remembered(one) for one in self.history.conversation(run, adapters[0], SHOWN_AGAIN)]
+            earlier = await self._in_turn(partial(self.history.conversation, key[0], adapters[0], SHOWN_AGAIN))
+            before = await self._in_turn(self.history.questions)
         except FedMedError as error:
             self._failed(error)
-            return []
+            return
+        self.questions = [*(one for one in before if one not in self.questions), *self.questions]
+        if earlier:
+            since = self.conversation(run, adapters).exchanges
+            self._conversations[key] = Conversation(adapters, [*map(_remembered, earlier), *since])
+            self._changed()
+
+    async def forget(self, run: str, adapter: str) -> None:
+        """Remove what one adapter of a run was asked, from the history and from every conversation. Raises RunError."""
+        await self._in_turn(partial(self.history.forget, run, adapter))
+        for key, known in tuple(self._conversations.items()):
+            if adapter in known.adapters and conversation_key(key[0], (adapter,))[0] == run:
+                unfinished = [exchange for exchange in known.exchanges if exchange.open]
+                self._conversations[key] = Conversation(known.adapters, unfinished)
+        self._changed()
+        self.questions = await self._in_turn(self.history.questions)
+
+    async def settle(self) -> None:
+        """Returns when every answer is kept."""
+        await asyncio.gather(*self._keeping)
+
+    async def _in_turn(self, work: Callable[[], T]) -> T:
+        """Work on the history beside the event loop, after all that was begun before."""
+        async with self._turn:
+            return await asyncio.to_thread(work)
+
+    def _keep(self, exchange: Exchange, run: str) -> None:
+        for answer in exchange.answers.values():
+            if answer.tokens_per_second is not None:
+                self.last_answer = answer
+        answers = [kept(exchange, answer, run) for answer in exchange.answers.values() if answer.text]
+        task = asyncio.get_running_loop().create_task(self._add(answers))
+        self._keeping.add(task)
+        task.add_done_callback(self._keeping.discard)
+
+    async def _add(self, answers: list[Answered]) -> None:
+        try:
+            for one in answers:
+                await self._in_turn(partial(self.history.add, one))
+        except FedMedError as error:
+            self._failed(error)
 
     # --- asking: each raises EngineError when the engine is not running --------------------------------------------------------
 
@@ -139,6 +190,7 @@ class ChatDesk:
         engine.send(Compare(adapters=adapters, **common) if len(adapters) > 1 else Chat(adapter=adapters[0], **common))
         conversation.add(exchange)
         self._asked = (exchange, place.run)
+        self.questions = [*(one for one in self.questions if one != question), question]
         self._changed()
         return exchange
 
@@ -170,17 +222,6 @@ class ChatDesk:
             (exchange, run), self._asked = self._asked, None
             exchange.close(ENGINE_ENDED)
             self._keep(exchange, run)
-
-    def _keep(self, exchange: Exchange, run: str) -> None:
-        for answer in exchange.answers.values():
-            if answer.tokens_per_second is not None:
-                self.last_answer = answer
-            if not answer.text:
-                continue
-            try:
-                self.history.add(kept(exchange, answer, run))
-            except FedMedError as error:
-                self._failed(error)
 
 
 def kept(exchange: Exchange, answer: Answer, run: str) -> Answered:

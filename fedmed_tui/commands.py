@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
+from textual.actions import parse
+from textual.binding import Binding
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 
+from fedmed_tui.widgets.adapter_list import choices
 from fedmed_tui.widgets.text import plain
+from screens.base import ModeScreen
 
 if TYPE_CHECKING:
     from fedmed_tui.app import FedMedApp
@@ -24,7 +29,7 @@ class PaletteCommand:
 
 
 class FedMedCommands(Provider):
-    """Offers what `FedMedApp.palette_commands` lists. Names may hold text from outside, so they are never parsed as markup."""
+    """Offers what makes sense now. Names may hold text from outside, so they are never parsed as markup."""
 
     async def discover(self) -> Hits:
         """Everything, before anything is typed."""
@@ -40,4 +45,21 @@ class FedMedCommands(Provider):
                 yield Hit(score, plain(one.name), one.act, text=one.name, help=one.help)
 
     def _commands(self) -> list[PaletteCommand]:
-        return cast("FedMedApp", self.app).palette_commands()
+        return offered(cast("FedMedApp", self.app))
+
+
+def offered(app: FedMedApp) -> list[PaletteCommand]:
+    """Every action of the application and of the current screen, then one entry per model to chat with."""
+    screen = app.screen_stack[0]
+    assert isinstance(screen, ModeScreen)
+    found = []
+    for owner in (app, screen):
+        for binding in owner.BINDINGS:
+            assert isinstance(binding, Binding)
+            _, action, parameters = parse(binding.action)
+            if action != "command_palette" and owner.makes_sense(action):
+                act = partial(getattr(owner, f"action_{action}"), *parameters)
+                found.append(PaletteCommand(binding.description, binding.tooltip, act))
+    for one in choices(app.workspace, dark=app.current_theme.dark):
+        found.append(PaletteCommand(f"Chat with {one.title}", "ask this model", partial(app.chat_with, one.adapter)))
+    return found

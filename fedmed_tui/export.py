@@ -18,11 +18,13 @@ from typing import Any
 
 import msgspec
 
+from engine import locations
 from engine.errors import RunError
 from engine.files import disk_error
 from engine.protocol import UpdateReceived
 from fedmed_tui import __version__
 from fedmed_tui.report import markdown
+from fedmed_tui.runs import load_state
 from fedmed_tui.state import HospitalRound, RoundState, RunState
 
 SCHEMA = 1
@@ -66,6 +68,11 @@ def export_snapshot(state: RunState, folder: Path, screen_svg: str = "") -> Path
         return _write_folder(parent, time.strftime("%Y%m%d-%H%M%S"), files)
     except OSError as error:
         raise disk_error(parent, error) from None
+
+
+def export_run(run: str, folder: Path | None = None, screen_svg: str = "") -> Path:
+    """As `export_snapshot`, of a run as its record tells it; into the run's own folder unless another one is named."""
+    return export_snapshot(load_state(run), folder or locations.run_folder(run), screen_svg)
 
 
 def list_exports(parent: Path) -> list[tuple[Path, str, float]]:

@@ -31,7 +31,7 @@ from engine.settings import AggregationSettings, RunConfig, preset
 from fedmed_tui import runs
 from fedmed_tui.benchmark_desk import BenchmarkDesk
 from fedmed_tui.chatdesk import ChatDesk, Place
-from fedmed_tui.conversation import Conversation, Exchange
+from fedmed_tui.conversation import Conversation
 from fedmed_tui.datadesk import DataDesk
 from fedmed_tui.engine_client import EngineClient, EngineExit
 from fedmed_tui.engine_status import EngineStatus
@@ -71,6 +71,7 @@ class Workspace:
         self.what_if = WhatIfDesk(*desk)
         self.benchmarks = BenchmarkDesk(*desk)
         self.chat = ChatDesk(*desk, self._failed)
+        self._desks = (self.desk, self.what_if, self.benchmarks, self.chat)
         self.stopping = False
         self.preparing = False
         """A run was asked for and has not begun."""
@@ -144,9 +145,10 @@ class Workspace:
             self.start_run(self.config)  # it died before its first event: nothing to resume
 
     async def close(self) -> None:
-        """End the engine. Returns when it is gone."""
+        """End the engine. Returns when it is gone and every answer is kept."""
         if self._client is not None:
             await self._client.stop()
+        await self.chat.settle()
 
     # --- commands: each raises EngineError when the engine is not running ------------------------------------------------------
 
@@ -224,20 +226,12 @@ class Workspace:
         self.opened = self._reader = None
         self.on_change()
 
-    def ask(self, adapters: tuple[str, ...], question: str) -> Exchange:
-        """Ask one question of one adapter, or of several at once; the answers grow in what is returned."""
-        return self.chat.ask(self._place, adapters, question)
-
-    def ask_again(self, adapters: tuple[str, ...]) -> Exchange | None:
-        """Draw another answer to the last question of a conversation; None when there is none."""
-        return self.chat.ask_again(self._place, adapters)
-
     def conversation(self, adapters: tuple[str, ...]) -> Conversation:
         """The transcript with adapters of the run on the screens."""
         return self.chat.conversation(self.run.run, adapters)
 
     @property
-    def _place(self) -> Place:
+    def place(self) -> Place:
         """Whose adapters are asked: those of the run on the screens."""
         return Place(self.run.run, self.run.config or self.config, live=self.training and self.opened is None)
 
@@ -258,10 +252,8 @@ class Workspace:
             self.live.apply(stamped)
         self.status.take(stamped.event)
         self._handle(stamped.event)
-        self.desk.take(stamped.event)
-        self.what_if.take(stamped.event)
-        self.benchmarks.take(stamped.event)
-        self.chat.take(stamped.event)
+        for desk in self._desks:
+            desk.take(stamped.event)
         self.on_change()
 
     def _engine_ended(self, ended: EngineExit) -> None:
@@ -270,10 +262,8 @@ class Workspace:
         if self.run_job and not ended.expected:
             self.interrupted = self.live
         self.run_job = self.data_job = ""
-        self.desk.engine_ended()
-        self.what_if.engine_ended()
-        self.benchmarks.engine_ended()
-        self.chat.engine_ended()
+        for desk in self._desks:
+            desk.engine_ended()
         self.on_change()
 
     @singledispatchmethod

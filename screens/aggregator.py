@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import ClassVar
 
-from textual import work
 from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.widget import Widget
@@ -18,6 +17,7 @@ from fedmed_tui.widgets.weight_chart import WeightChart
 from fedmed_tui.widgets.weights import RoundFigure, WeightBars, aggregated_rounds
 from fedmed_tui.widgets.what_if import WhatIfBars
 from screens.base import ModeScreen
+from screens.dialog import one_at_a_time
 from screens.rules import RulesScreen
 
 
@@ -108,7 +108,7 @@ class AggregatorScreen(ModeScreen):
         deck.chosen = list(deck.query(Panel)).index(panel)
         self.call_after_refresh(self.query_one(WhatIfBars).focus)
 
-    @work(exclusive=True, group="rules")
+    @one_at_a_time("rules")
     async def action_choose_rules(self) -> None:
         """Choose how the next run finds its weights."""
         config = await self.app.push_screen_wait(RulesScreen(self.workspace.config))

@@ -92,6 +92,14 @@ class ModeScreen(Screen[None]):
         if self.is_current:
             self.show_state()
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer what makes sense now."""
+        return self.makes_sense(action)
+
+    def makes_sense(self, action: str) -> bool:
+        """Whether there is something for an action to do now, by its key or from the palette. Screens know their own."""
+        return True
+
     def on_screen_resume(self) -> None:
         """Much may have happened meanwhile."""
         self.call_after_refresh(self.show_state)

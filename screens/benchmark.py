@@ -29,6 +29,7 @@ from fedmed_tui.widgets.panel import Deck, Panel
 from fedmed_tui.widgets.text import one_line, safe
 from screens.base import ModeScreen
 from screens.comparison import ComparisonScreen
+from screens.dialog import one_at_a_time
 from screens.measure import MeasureScreen
 from screens.snapshots import SnapshotsScreen
 
@@ -105,7 +106,7 @@ class BenchmarkScreen(ModeScreen):
         headlines.border_subtitle = one_line(f"against {compared.folder.name} · d all differences", 70) if compared else ""
         self._look_up(run.run)
         super().show_state()
-        if desk.unpictured is not None:
+        if self._to_be_pictured is not None:
             self.call_after_refresh(self._take_picture)
 
     def _whose(self, shown: Saved | None) -> str:
@@ -128,8 +129,8 @@ class BenchmarkScreen(ModeScreen):
         desk = self.workspace.benchmarks
         return desk.before is not None and desk.results(self.workspace.run) is not None
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """What makes sense now."""
+    def makes_sense(self, action: str) -> bool:
+        """One benchmark at a time."""
         desk = self.workspace.benchmarks
         if action == "measure":
             return desk.going is None and self.workspace.status.ready
@@ -143,7 +144,7 @@ class BenchmarkScreen(ModeScreen):
     async def _look_up(self, run: str) -> None:
         await self.workspace.benchmarks.look_up(run)
 
-    @work(exclusive=True, group="benchmark")
+    @one_at_a_time("benchmark")
     async def action_measure(self) -> None:
         """Ask what to measure, then do it."""
         run = self.workspace.run
@@ -159,7 +160,7 @@ class BenchmarkScreen(ModeScreen):
         """Stop at once."""
         await self.workspace.benchmarks.stop()
 
-    @work(exclusive=True, group="benchmark")
+    @one_at_a_time("benchmark")
     async def action_open_snapshot(self) -> None:
         """Choose earlier results, to look at or to compare with."""
         desk, run = self.workspace.benchmarks, self.workspace.run
@@ -181,15 +182,22 @@ class BenchmarkScreen(ModeScreen):
         if results is not None and before is not None:
             self.app.push_screen(ComparisonScreen(before, results))
 
+    @property
+    def _to_be_pictured(self) -> Saved | None:
+        """Results that wait for a picture, where nothing but them is to be seen."""
+        desk, waiting = self.workspace.benchmarks, self.workspace.benchmarks.unpictured
+        seen = self.is_current and desk.going is None and desk.shown(self.workspace.run) is waiting
+        return waiting if seen else None
+
     @work(exclusive=True, group="picture")
     async def _take_picture(self) -> None:
         """Put a picture of this screen beside the results that were just written."""
-        desk = self.workspace.benchmarks
-        folder, desk.unpictured = desk.unpictured, None
-        if folder is None:
+        pictured = self._to_be_pictured
+        if pictured is None:  # something has come between
             return
-        picture = self.app.export_screenshot(title=f"fedmed-tui: {folder.name}")
+        self.workspace.benchmarks.unpictured = None
+        picture = self.app.export_screenshot(title=f"fedmed-tui: {pictured.folder.name}")
         try:
-            await asyncio.to_thread(write_atomically, folder / PICTURE, picture.encode())
+            await asyncio.to_thread(write_atomically, pictured.folder / PICTURE, picture.encode())
         except FedMedError as error:
             self.notify(safe(str(error)), title=error.title, severity="error", markup=False)

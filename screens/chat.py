@@ -25,6 +25,7 @@ from fedmed_tui.widgets.transcript import Transcript
 from screens.base import ModeScreen
 from screens.chat_history import HistoryScreen
 from screens.chat_manner import MannerScreen
+from screens.dialog import one_at_a_time
 
 FLUSH_SECONDS = 0.08
 """How often new text is put on the screen."""
@@ -66,7 +67,7 @@ class ChatScreen(ModeScreen):
     def body(self) -> Iterable[Widget]:
         """Models on the left, transcript and question on the right."""
         models = AdapterList(self.workspace)
-        talk = Vertical(Transcript(self.workspace, models.named), Composer(self._recalled), id="talk")
+        talk = Vertical(Transcript(self.workspace, models.named), Composer(lambda: self.workspace.chat.questions), id="talk")
         yield Horizontal(models, talk)
 
     def on_mount(self) -> None:
@@ -89,10 +90,15 @@ class ChatScreen(ModeScreen):
         models, transcript = self.query_one(AdapterList), self.query_one(Transcript)
         models.draw()
         self.set_class(len(models.adapters) > 1, "-comparing")
+        self._recall(models.adapters)
         transcript.show(self.workspace.conversation(models.adapters), self.workspace.chat.manner)
         chosen = models.chosen
         title = chosen[0].line if len(chosen) == 1 else "Compare " + " · ".join(one.adapter for one in chosen)
         transcript.border_title = plain(title)
+
+    @work(group="recall")
+    async def _recall(self, adapters: tuple[str, ...]) -> None:
+        await self.workspace.chat.recall(self.workspace.run.run, adapters)
 
     def choose(self, adapter: str) -> None:
         """Choose the model to ask."""
@@ -113,14 +119,21 @@ class ChatScreen(ModeScreen):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Escape stops an answer first, and leaves the input when there is none; single keys belong to whoever types."""
-        typing, answering = isinstance(self.focused, Composer), bool(self.workspace.chat.job)
+        typing = isinstance(self.focused, Composer)
+        if typing and action in ("type", "copy", "details"):
+            return False
+        return self.makes_sense(action) and (action != "leave_input" or typing)
+
+    def makes_sense(self, action: str) -> bool:
+        """One question at a time."""
+        answering = bool(self.workspace.chat.job)
         offered = {
             "stop_answer": answering,
-            "leave_input": typing and not answering,
+            "leave_input": not answering,
             "again": not answering,
             "message": isinstance(self.focused, AnswerView | QuestionView),
         }
-        return offered.get(action, not typing if action in ("type", "copy", "details") else True)
+        return offered.get(action, True)
 
     @work
     async def action_stop_answer(self) -> None:
@@ -190,13 +203,6 @@ class ChatScreen(ModeScreen):
     def _conversation(self) -> Conversation:
         return self.workspace.conversation(self.query_one(AdapterList).adapters)
 
-    def _recalled(self) -> list[str]:
-        try:
-            return self.workspace.chat.history.questions()
-        except FedMedError as error:
-            self._complain(error)
-            return []
-
     def _complain(self, error: FedMedError) -> None:
         self.notify(safe(str(error)), title=error.title, severity="error", markup=False)
 
@@ -207,7 +213,7 @@ class ChatScreen(ModeScreen):
             self.notify("One question at a time. Esc stops the answer.", severity="warning")
             return
         try:
-            self.workspace.ask(self.query_one(AdapterList).adapters, event.question)
+            self.workspace.chat.ask(self.workspace.place, self.query_one(AdapterList).adapters, event.question)
         except EngineError as error:
             self._complain(error)
             return
@@ -217,7 +223,7 @@ class ChatScreen(ModeScreen):
     def action_again(self) -> None:
         """Draw another answer to the last question."""
         try:
-            exchange = self.workspace.ask_again(self.query_one(AdapterList).adapters)
+            exchange = self.workspace.chat.ask_again(self.workspace.place, self.query_one(AdapterList).adapters)
         except EngineError as error:
             self._complain(error)
             return
@@ -227,7 +233,7 @@ class ChatScreen(ModeScreen):
 
     # --- dialogs and files -----------------------------------------------------------------------------------------------------
 
-    @work(exclusive=True, group="dialog")
+    @one_at_a_time("dialog")
     async def action_manner(self) -> None:
         """See and change the system prompt and how answers are drawn."""
         manner = await self.app.push_screen_wait(MannerScreen(self.workspace.chat.manner))
@@ -235,13 +241,11 @@ class ChatScreen(ModeScreen):
             self.workspace.chat.manner = manner
             self.show_state()
 
-    @work(exclusive=True, group="dialog")
+    @one_at_a_time("dialog")
     async def action_history(self) -> None:
         """Search what was asked; a question that is chosen can be asked again."""
         models = self.query_one(AdapterList)
-        question = await self.app.push_screen_wait(
-            HistoryScreen(self.workspace.chat.history, self.workspace.run.run, models.adapters)
-        )
+        question = await self.app.push_screen_wait(HistoryScreen(self.workspace.chat, self.workspace.run.run, models.adapters))
         if question:
             self.query_one(Composer).write(question)
             self.action_type()

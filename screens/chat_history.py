@@ -15,11 +15,12 @@ from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from engine.errors import FedMedError
+from fedmed_tui.chatdesk import ChatDesk
 from fedmed_tui.conversation import conversation_key
-from fedmed_tui.history import Answered, History, export
+from fedmed_tui.history import Answered, export
 from fedmed_tui.widgets.text import one_line, plain, safe
 from screens.confirm import Answer, ConfirmScreen
-from screens.dialog import Dialog
+from screens.dialog import Dialog, one_at_a_time
 
 MOST_SHOWN = 200
 """Found answers that are listed; the others are found by more words."""
@@ -29,7 +30,7 @@ class HistoryScreen(Dialog[str]):
     """Find an answer; returns its question when that is to be asked again.
 
     Args:
-        history: what is searched.
+        chat: whose history is searched.
         run: the run on the screens.
         adapters: whom the chat would ask now.
     """
@@ -55,9 +56,9 @@ class HistoryScreen(Dialog[str]):
     HistoryScreen.-small > .box, HistoryScreen.-medium > .box { height: 100%; padding: 0 1; }
     """
 
-    def __init__(self, history: History, run: str, adapters: tuple[str, ...]) -> None:
+    def __init__(self, chat: ChatDesk, run: str, adapters: tuple[str, ...]) -> None:
         super().__init__()
-        self._history = history
+        self._chat = chat
         self._run = run
         self._scopes: list[tuple[str, str | None, str | None]] = [
             (adapters[0], conversation_key(run, adapters[:1])[0], adapters[0]),
@@ -93,7 +94,7 @@ class HistoryScreen(Dialog[str]):
         name, run, adapter = self._scopes[self._scope]
         words = self.query_one(Input).value
         try:
-            self._found = await asyncio.to_thread(self._history.search, words, run, adapter, MOST_SHOWN)
+            self._found = await asyncio.to_thread(self._chat.history.search, words, run, adapter, MOST_SHOWN)
         except FedMedError as error:
             self._found = []
             self.query_one("#found", Static).update(plain(f"✖ {error}"))
@@ -145,7 +146,7 @@ class HistoryScreen(Dialog[str]):
         at = self.query_one(OptionList).highlighted
         return self._found[at] if at is not None and at < len(self._found) else None
 
-    @work(exclusive=True, group="forget")
+    @one_at_a_time("forget")
     async def action_forget(self) -> None:
         """Delete everything the adapter under the cursor was asked in that run, once it is clear that this is meant."""
         one = self._chosen
@@ -156,7 +157,7 @@ class HistoryScreen(Dialog[str]):
         if await self.app.push_screen_wait(ConfirmScreen("Forget a conversation", question, answers)) != "yes":
             return
         try:
-            await asyncio.to_thread(self._history.forget, one.run, one.adapter)
+            await self._chat.forget(one.run, one.adapter)
         except FedMedError as error:
             self._complain(error)
         self._search()

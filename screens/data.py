@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import ClassVar
 
-from textual import on, work
+from textual import on
 from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.content import Content
@@ -21,6 +21,7 @@ from fedmed_tui.widgets.panel import Deck, Panel
 from fedmed_tui.widgets.partition import PartitionFigure, PartitionTable, TaskLine, Topics
 from fedmed_tui.widgets.text import safe
 from screens.data_work import DataWork
+from screens.dialog import one_at_a_time
 from screens.pair import PairScreen
 
 PAIRS = 0
@@ -176,7 +177,7 @@ class DataScreen(DataWork):
             self.query_one(PartitionTable).focus()
 
     @on(PairList.Chosen)
-    @work(exclusive=True, group="read")
+    @one_at_a_time("read")
     async def pair_chosen(self, event: PairList.Chosen) -> None:
         """Read pairs in full; the list follows."""
         at = await self.app.push_screen_wait(PairScreen(event.book, event.at))

@@ -29,6 +29,7 @@ from fedmed_tui.widgets.panel import Deck
 from fedmed_tui.widgets.text import safe
 from screens.base import ModeScreen
 from screens.confirm import Answer, ConfirmScreen
+from screens.dialog import one_at_a_time
 from screens.import_data import ImportScreen
 from screens.imported import ImportedScreen
 from screens.partition_data import PartitionScreen
@@ -53,25 +54,31 @@ class DataWork(ModeScreen):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """What makes sense now; while something is typed, single keys belong to it."""
-        desk, typing = self.workspace.desk, isinstance(self.focused, Input)
+        if isinstance(self.focused, Input) and action in (*STARTS, "cancel_task"):
+            return False
+        return self.makes_sense(action)
+
+    def makes_sense(self, action: str) -> bool:
+        """One piece of work at a time."""
+        desk = self.workspace.desk
         if action in STARTS:
-            return desk.task is None and self.workspace.status.ready and not typing
+            return desk.task is None and self.workspace.status.ready
         if action == "cancel_task":
-            return desk.task is not None and not desk.task.stopping and not typing
+            return desk.task is not None and not desk.task.stopping
         return True
 
     def show_panel(self, place: int) -> None:
         """Turn the deck to a panel."""
         self.query_one(Deck).chosen = place
 
-    @work(exclusive=True, group="data")
+    @one_at_a_time("data")
     async def action_import_data(self) -> None:
         """Ask what to import and how, then do it."""
         command = await self.app.push_screen_wait(ImportScreen(self.workspace.desk))
         if command is not None:
             await self._bring_in(f"Importing {command.source.rpartition('/')[2]}", command)
 
-    @work(exclusive=True, group="data")
+    @one_at_a_time("data")
     async def action_partition_data(self) -> None:
         """Ask how to share out, then do it."""
         command = await self.app.push_screen_wait(PartitionScreen(self.workspace.config.data.folder))
@@ -107,7 +114,7 @@ class DataWork(ModeScreen):
         answers = (Answer("no", "n", "import nothing"), Answer("yes", "y", "import the rest"))
         return await self.app.push_screen_wait(ConfirmScreen("Import", question, answers)) == "yes"
 
-    @work(exclusive=True, group="data")
+    @one_at_a_time("data")
     async def action_find_copies(self) -> None:
         """Look for copies, and measure how hospitals differ."""
         desk, folder = self.workspace.desk, self.workspace.config.data.folder
@@ -121,7 +128,7 @@ class DataWork(ModeScreen):
         copies = sum(cell.exact + cell.near for cell in found.cells)
         self._say(f"✔ Looked for copies in {duration(found.seconds)}: {copies:,} found.")
 
-    @work(exclusive=True, group="data")
+    @one_at_a_time("data")
     async def action_find_phi(self) -> None:
         """Look for identifying text at every hospital."""
         self.show_panel(PHI)
@@ -138,7 +145,7 @@ class DataWork(ModeScreen):
         took = duration(self.workspace.clock() - started)
         self._say(f"✔ Scanned {pairs:,} pairs in {took}: findings in {affected:,}.")
 
-    @work(exclusive=True, group="data")
+    @one_at_a_time("data")
     async def action_write_sheet(self) -> None:
         """Write the data sheet."""
         folder = self.workspace.config.data.folder

@@ -70,7 +70,8 @@ class ExchangeView(Vertical):
         self.exchange = exchange
         self.workspace = workspace
         self._named = named
-        self._settled = False
+        self.settled = False
+        """Everything of it is on the screen, and nothing more can come."""
         several = len(exchange.adapters) > 1
         self._views = [AnswerView(one, workspace, named(one.adapter) if several else None) for one in exchange.answers.values()]
         self._answers = Container(*self._views, classes="answers")
@@ -97,14 +98,14 @@ class ExchangeView(Vertical):
 
     async def flush(self) -> None:
         """Show what has arrived since the last call. Costs nothing once nothing more can come."""
-        if self._settled or not self.is_mounted:
+        if self.settled or not self.is_mounted:
             return
         settled = self.workspace.chat.job != self.exchange.job
         self._compare_scores()
         for view in self._views:
             await view.flush()
         self._draw()
-        self._settled = settled
+        self.settled = settled
         if settled and self.exchange.fixed is not None:
             self.post_message(self.Fixed(self))
 

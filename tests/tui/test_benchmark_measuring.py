@@ -9,11 +9,13 @@ import script_benchmark
 from benchmark_steps import flat, measure, show, trained
 from conftest import redraw, tell, text_of, until
 from msgspec.structs import replace
+from test_dialogs import write_run
 from textual.widgets import Input, Select, SelectionList
 
 from engine import locations
 from engine.benchmark.saved import load
 from engine.protocol import Failure, JobFinished, Stamped, SuiteMeasured
+from fedmed_tui import runs
 from fedmed_tui.app import FedMedApp
 from screens.measure import MeasureScreen
 from tests.benchmark import samples
@@ -32,6 +34,26 @@ async def test_a_quick_benchmark_is_run_from_the_screen_and_written_with_a_pictu
     assert load(folder).quick
     assert f"✔ Written to {str(folder)[:40]}" in shown
     assert "quick benchmark of" in shown
+
+
+async def test_the_picture_waits_until_the_run_that_was_measured_is_seen_again(fake_app: FedMedApp, home: Path) -> None:
+    write_run("other-run")
+    async with fake_app.run_test(size=(120, 40)) as pilot:
+        await trained(pilot, fake_app)
+        measured = fake_app.run_state
+        await measure(pilot, fake_app)
+        await pilot.press("2")
+        await until(pilot, lambda: fake_app.workspace.benchmarks.going is None)
+        fake_app.workspace.show_run(runs.load_state("other-run"))
+        await pilot.press("4")
+        await redraw(pilot)
+        fake_app.workspace.show_run(measured)
+        await redraw(pilot)
+        folder = next(locations.benchmarks_folder().glob("demo-*"))
+        await until(pilot, (folder / "screen.svg").exists)
+
+    picture = (folder / "screen.svg").read_text().replace("&#160;", " ")
+    assert measured.run in picture and "other-run" not in picture
 
 
 async def test_progress_is_told_item_by_item_with_the_time_left(app: FedMedApp) -> None:

@@ -9,6 +9,7 @@ import script
 from benchmark_steps import choose, earlier, flat, heads, show, show_panel
 from conftest import redraw, text_of, until
 from msgspec.structs import replace
+from test_dialogs import write_run
 
 from fedmed_tui.app import FedMedApp
 from screens.comparison import ComparisonScreen
@@ -57,6 +58,7 @@ async def test_a_comparison_is_ended_from_the_list(app: FedMedApp, home: Path) -
 
 
 async def test_an_export_is_read_from_the_list(app: FedMedApp, home: Path) -> None:
+    write_run()
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         await show(pilot)
         await pilot.press("ctrl+e")
@@ -73,6 +75,7 @@ async def test_an_export_is_read_from_the_list(app: FedMedApp, home: Path) -> No
 
 
 async def test_text_of_an_export_is_never_markup(app: FedMedApp, home: Path) -> None:
+    write_run()
     async with app.run_test(size=(120, 40)) as pilot:
         await show(pilot)
         await pilot.press("ctrl+e")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,8 @@ from fedmed_tui.conversation import Exchange
 from fedmed_tui.history import Answered, History
 from fedmed_tui.widgets.adapter_list import AdapterList
 from fedmed_tui.widgets.composer import Composer
+from fedmed_tui.widgets.exchange import ExchangeView
+from screens.confirm import ConfirmScreen
 
 
 async def ask(pilot: Pilot[None], question: str) -> Exchange:
@@ -30,8 +34,9 @@ async def ask(pilot: Pilot[None], question: str) -> Exchange:
     await pilot.press("enter")
     await until(pilot, lambda: not chat.job)
     await redraw(pilot)
-    await pilot.pause(0.2)  # the transcript has its own clock
-    return app.workspace.conversation(app.screen.query_one(AdapterList).adapters).exchanges[-1]
+    exchange = app.workspace.conversation(app.screen.query_one(AdapterList).adapters).exchanges[-1]
+    await until(pilot, lambda: any(view.exchange is exchange and view.settled for view in app.screen.query(ExchangeView)))
+    return exchange
 
 
 async def after_training(pilot: Pilot[None]) -> None:
@@ -253,6 +258,42 @@ async def test_a_conversation_is_forgotten_once_that_is_confirmed(fake_app: FedM
     assert [one.adapter for one in yesterday.search("")] == ["base"]
 
 
+async def test_what_is_forgotten_is_gone_from_the_screen_and_not_told_to_the_model(fake_app: FedMedApp) -> None:
+    async with fake_app.run_test(size=(120, 36)) as pilot:
+        await pilot.press("5")
+        await ask(pilot, "secret")
+        await pilot.press("f3")
+        await until(pilot, lambda: "1 found" in text_of(pilot))
+        await pilot.press("ctrl+d")
+        await until(pilot, lambda: isinstance(fake_app.screen, ConfirmScreen))
+        await pilot.press("y")
+        await until(pilot, lambda: "0 found" in text_of(pilot))
+        await pilot.press("escape")
+        await until(pilot, lambda: len(fake_app.screen_stack) == 1 and "secret" not in text_of(pilot))
+        exchange = await ask(pilot, "fever")
+
+        turns = fake_app.workspace.conversation(("base",)).turns(exchange)
+
+    assert [turn.text for turn in turns[1:]] == ["fever"]
+    assert fake_app.workspace.chat.questions == ["fever"]
+
+
+async def test_the_screen_does_not_wait_for_a_history_that_another_window_holds(
+    fake_app: FedMedApp, yesterday: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fedmed_tui.history.WAIT_SECONDS", 60.0)
+    with closing(sqlite3.connect(yesterday.path, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        async with fake_app.run_test(size=(120, 36)) as pilot:
+            await pilot.press("5")
+            await ask(pilot, "fever")
+            other.execute("ROLLBACK")
+            await fake_app.workspace.chat.settle()
+            await until(pilot, lambda: "› what is gout" in text_of(pilot) and "› fever" in text_of(pilot))
+
+    assert [one.question for one in yesterday.conversation("", "base")] == ["what is gout", "fever"]
+
+
 async def test_an_earlier_session_is_shown_and_not_told_to_the_model(fake_app: FedMedApp, yesterday: History) -> None:
     async with fake_app.run_test(size=(120, 36)) as pilot:
         await pilot.press("5")
@@ -270,6 +311,7 @@ async def test_answers_are_kept_for_the_next_session(fake_app: FedMedApp) -> Non
         await pilot.press("5")
         await ask(pilot, "fever")
         await ask(pilot, "my father collapsed")
+        await fake_app.workspace.chat.settle()
 
     kept = History().conversation("", "base")
     assert [one.question for one in kept] == ["fever", "my father collapsed"]

@@ -14,6 +14,8 @@ from engine import locations
 from engine.protocol import encode_event
 from engine.settings import DEMO, RunConfig
 from fedmed_tui.app import FedMedApp
+from fedmed_tui.commands import offered
+from fedmed_tui.datadesk import Task
 from screens.run_setup import RunSetupScreen
 from screens.runs import RunPickerScreen
 
@@ -231,9 +233,9 @@ async def test_the_palette_starts_a_run(fake_app: FedMedApp) -> None:
     async with fake_app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: fake_app.workspace.status.ready)
         await pilot.press("5", "ctrl+p")
-        await pilot.pause(0.2)
-        await pilot.press(*"start", "down")
-        await pilot.pause(0.5)
+        await until(pilot, lambda: "train the demo, or what was set up last" in text_of(pilot))
+        await pilot.press(*"start")
+        await until(pilot, lambda: "the Training screen" not in text_of(pilot))
         await pilot.press("enter")
 
         await until(pilot, lambda: fake_app.run_state.run)
@@ -242,7 +244,7 @@ async def test_the_palette_starts_a_run(fake_app: FedMedApp) -> None:
 async def test_the_palette_offers_every_action_and_every_model(app: FedMedApp) -> None:
     async with app.run_test() as pilot:
         await tell(pilot, script.session_events())
-        names = {one.name for one in app.palette_commands()}
+        names = {one.name for one in offered(app)}
 
     visible = {binding.description for binding in FedMedApp.BINDINGS if not isinstance(binding, tuple)}
     not_now = {"Stop", "Restart", "Live run", "Palette"}
@@ -250,11 +252,61 @@ async def test_the_palette_offers_every_action_and_every_model(app: FedMedApp) -
     assert {"Chat with Base model", "Chat with Global", "Chat with Hospital C"} <= names
 
 
+async def test_the_palette_does_not_offer_what_the_screen_refuses_now(app: FedMedApp) -> None:
+    async with app.run_test() as pilot:
+        await tell(pilot, script.session_events())
+        await pilot.press("1")
+        before = {one.name for one in offered(app)}
+        app.workspace.desk.task = Task("data-9", "Importing pairs.csv")
+        meanwhile = {one.name for one in offered(app)}
+
+    assert before - meanwhile == {"Import", "Partition", "Copies", "PHI", "Data sheet"}
+    assert meanwhile - before == {"Cancel"}
+
+
+async def test_the_palette_offers_the_single_keys_of_the_screen_while_something_is_typed(app: FedMedApp) -> None:
+    async with app.run_test() as pilot:
+        await tell(pilot, script.session_events())
+        await pilot.press("5", *"fever")
+
+        assert "Copy" in {one.name for one in offered(app)}
+
+
+async def test_the_palette_does_not_open_over_a_dialog(fake_app: FedMedApp) -> None:
+    async with fake_app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: fake_app.workspace.status.ready)
+        await pilot.press("n")
+        await until(pilot, lambda: isinstance(fake_app.screen, RunSetupScreen))
+
+        await pilot.press("ctrl+p")
+        await pilot.pause()
+
+        assert isinstance(fake_app.screen, RunSetupScreen)
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: fake_app.workspace.training)
+
+
+async def test_a_second_dialog_of_a_kind_does_not_take_the_first_ones_place(app: FedMedApp) -> None:
+    async with app.run_test(size=(80, 24)) as pilot:
+        await tell(pilot, script.session_events())
+        app.action_set_up_run()
+        await until(pilot, lambda: isinstance(app.screen, RunSetupScreen))
+        app.action_open_run()
+        await pilot.pause()
+
+        assert len(app.screen_stack) == 2
+        await pilot.press("escape")
+        await until(pilot, lambda: len(app.screen_stack) == 1)
+        await pilot.press("n")
+        await until(pilot, lambda: isinstance(app.screen, RunSetupScreen))
+
+
 # --- export --------------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("key", "12345")
 async def test_ctrl_e_writes_a_snapshot_from_every_screen_and_shows_where(app: FedMedApp, key: str) -> None:
+    write_run()
     async with app.run_test(size=(120, 36), notifications=True) as pilot:
         await tell(pilot, script.session_events())
         await pilot.press(key, "ctrl+e")

@@ -13,7 +13,6 @@ from engine.settings import DEMO
 from fedmed_tui import runs
 from fedmed_tui.workspace import Workspace
 
-
 START = RunStarted(run="elsewhere", config=DEMO, hospitals=(HospitalInfo(name="A", train=9, validation=3, test=3),))
 FIRST_ROUND = (RoundStarted(round=1, rounds=3), RoundFinished(round=1, rounds=3, before=2.5, after=2.25, seconds=4.0))
 

@@ -84,7 +84,7 @@ async def test_a_hostile_answer_and_its_note_are_shown_as_text(app: FedMedApp, h
     async with app.run_test(size=(120, 36)) as pilot:
         await tell(pilot, [])
         await pilot.press("5")
-        app.workspace.ask(("base",), "What is it?")
+        app.workspace.chat.ask(app.workspace.place, ("base",), "What is it?")
         job = app.workspace.chat.job
         end = ChatFinished(job=job, adapter="base", tokens=3, first_token_seconds=0.1, seconds=1.0, stopped=False, note=hostile)
         for event in (ChatText(job=job, adapter="base", text=hostile), end):

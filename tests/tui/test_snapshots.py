@@ -61,7 +61,7 @@ def test_screen_after_the_run(app: FedMedApp, snap_compare: Compare, key: str, s
 def test_chat_with_an_answer(app: FedMedApp, snap_compare: Compare, still: None, size: tuple[int, int]) -> None:
     async def look(pilot: Pilot[None]) -> None:
         await tell(pilot, script.session_events())
-        exchange = app.workspace.ask(("base",), "What are symptoms of diabetes?")
+        exchange = app.workspace.chat.ask(app.workspace.place, ("base",), "What are symptoms of diabetes?")
         text = "Common ones are:\n\n- **thirst**\n- passing much urine\n- tiredness\n"
         end = ChatFinished(
             job=exchange.job, adapter="base", tokens=24, first_token_seconds=0.4, seconds=2.0, stopped=False, note=""

@@ -34,7 +34,7 @@ def test_nothing_can_be_asked_of_an_engine_that_does_not_run() -> None:
     workspace = Workspace()
 
     with pytest.raises(EngineError, match="Press r"):
-        workspace.ask(("base",), "thirst?")
+        workspace.chat.ask(workspace.place, ("base",), "thirst?")
 
     assert workspace.conversation(("base",)).exchanges == []
 
