@@ -38,6 +38,8 @@ class RunBenchmark(Command, frozen=True, kw_only=True):
     """Free answers per hospital and adapter that are scored by ROUGE-L."""
     public_data: str = ""
     """Folder with the public evaluation sets (`pubmedqa_labeled.jsonl.gz` …); empty looks where they usually are."""
+    gpu: int | None = None
+    """The CUDA card that the engine was shown, for the command that measures the same again; None is whatever is there."""
 
 
 class PlannedItem(Struct, frozen=True, kw_only=True):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from engine.benchmark.metrics import Metric, metrics
-from engine.benchmark.results import BenchmarkResults
+from engine.benchmark.results import SUITES, BenchmarkResults, Suite
 
 Verdict = Literal["better", "worse", "same", "changed", "new", "gone"]
 
@@ -61,3 +61,8 @@ def compare(before: BenchmarkResults, after: BenchmarkResults) -> Iterator[Diffe
         yield Difference(old.pop(metric.key, None), metric)
     for metric in old.values():
         yield Difference(metric, None)
+
+
+def gone_suites(before: BenchmarkResults, after: BenchmarkResults) -> list[Suite]:
+    """Suites that the older one measured and the newer one did not: of their figures, nothing says that they are not worse."""
+    return [suite for suite in SUITES if getattr(before, suite) is not None and getattr(after, suite) is None]

@@ -100,7 +100,7 @@ def command_line(request: RunBenchmark) -> str:
         words += ["--suite", suite]
     if not request.quick:
         plain = RunBenchmark(job="", run="")
-        for name in ("seeds", "test_pairs", "items", "answers", "public_data"):
+        for name in ("seeds", "test_pairs", "items", "answers", "public_data", "gpu"):
             if getattr(request, name) != getattr(plain, name):
                 words += [f"--{name.replace('_', '-')}", str(getattr(request, name))]
         if request.weightings != plain.weightings:

@@ -6,6 +6,8 @@ import os
 import shutil
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, cast, get_args
 
@@ -14,18 +16,18 @@ from rich.console import Console
 from rich.markdown import Markdown
 
 from engine.benchmark import saved
-from engine.benchmark.compare import compare
+from engine.benchmark.compare import compare, gone_suites
 from engine.benchmark.report import markdown
 from engine.benchmark.results import SUITES, BenchmarkResults, Suite
 from engine.errors import FedMedError, RunError, SettingsError
 from engine.files import write_atomically
-from engine.protocol import RunBenchmark
+from engine.protocol import RunBenchmark, Stamped
 from fedmed_tui import runs
 from fedmed_tui.benchmarking import Benchmarking
 from fedmed_tui.cli import DONE, FAILED
 from fedmed_tui.cli.benchmark_output import BenchmarkOutput
 from fedmed_tui.cli.output import print_json
-from fedmed_tui.cli.session import run_job
+from fedmed_tui.cli.session import OnEvent, run_job
 from fedmed_tui.cli.tables import add_row, console, new_table
 from fedmed_tui.differences import MARKS, change, figure
 from fedmed_tui.plain_text import printable
@@ -78,14 +80,16 @@ def benchmark(
         items=items,
         answers=answers,
         public_data=public_data,
+        gpu=gpu,
     )
-    if as_json:
-        return run_job(request, print_json)
     state = Benchmarking(JOB)
-    with BenchmarkOutput(state) as output:
+    with _printing_json(state) if as_json else BenchmarkOutput(state) as output:
         code = run_job(request, output)
     if state.results is not None and state.folder:
-        _show(state.results, Path(state.folder))
+        report, folder = _report(state.results), Path(state.folder)
+        _write_screen(report, state.results.run, folder)
+        if not as_json:
+            _show(report, folder)
     return code
 
 
@@ -115,7 +119,10 @@ def diff(
     tolerance: Annotated[float, typer.Option(metavar="PERCENT", min=0, help="A figure may be worse by so much.")] = 5.0,
     everything: Annotated[bool, typer.Option("--all", help="List figures that are the same, too.")] = False,
 ) -> int:
-    """Compare two results. Exit code 1 when a figure is worse by more than the tolerance."""
+    """Compare two results.
+
+    Exit code 1 when a figure is worse by more than the tolerance, or AFTER lacks a suite that BEFORE has.
+    """
     old, new = (saved.load(saved.find(name)) for name in (before, after))
     found = list(compare(old, new))
     table = new_table("figure", "about", "before", "after", "change", "", right=["before", "after", "change"])
@@ -127,9 +134,13 @@ def diff(
             add_row(table, name, metric.subject, figure(one.before), figure(one.after), change(one), mark)
     console().print(table)
     regressed = [one for one in found if one.regressed(tolerance / 100)]
-    same = sum(one.verdict == "same" for one in found)
-    print(f"{len(regressed)} worse by more than {tolerance:g} %, {same} the same, {len(found)} figures.")
-    return FAILED if regressed else DONE
+    same, gone = (sum(one.verdict == verdict for one in found) for verdict in ("same", "gone"))
+    print(f"{len(regressed)} worse by more than {tolerance:g} %, {same} the same, {gone} gone, {len(found)} figures.")
+    unmeasured = gone_suites(old, new)
+    for suite in unmeasured:
+        why = new.skipped.get(suite, "it was not asked for.")
+        print(printable(f"The suite {suite} was measured in {before} and is not in {after}: {why}"))
+    return FAILED if regressed or unmeasured else DONE
 
 
 def _choose_card(gpu: int | None) -> None:
@@ -156,18 +167,37 @@ def _suites(names: list[str]) -> tuple[Suite, ...]:
     return cast("tuple[Suite, ...]", tuple(names))
 
 
-def _show(results: BenchmarkResults, folder: Path) -> None:
-    """The report on standard output, its picture beside the other files, and where they are."""
-    report = "\n".join(line for line in markdown(results, "").splitlines() if not line.startswith("!["))
+@contextmanager
+def _printing_json(state: Benchmarking) -> Iterator[OnEvent]:
+    """Events as JSON, which the state takes too."""
+
+    def take(stamped: Stamped) -> None:
+        state.take(stamped.event)
+        print_json(stamped)
+
+    yield take
+
+
+def _report(results: BenchmarkResults) -> str:
+    """For a terminal: without the figure."""
+    return "\n".join(line for line in markdown(results, "").splitlines() if not line.startswith("!["))
+
+
+def _show(report: str, folder: Path) -> None:
+    """The report on standard output, and where it lies."""
     if sys.stdout.isatty():
         console().print(Markdown(report))
     else:
         print(printable(report))
+    print(folder)
+
+
+def _write_screen(report: str, run: str, folder: Path) -> None:
+    """A picture of the report beside the other files."""
     with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
         paper = Console(record=True, file=nowhere, width=SCREEN_WIDTH, force_terminal=True, color_system="truecolor")
         paper.print(Markdown(report))
     try:
-        write_atomically(folder / SCREEN, paper.export_svg(title=f"fedmed-tui benchmark --run {results.run}").encode())
+        write_atomically(folder / SCREEN, paper.export_svg(title=f"fedmed-tui benchmark --run {run}").encode())
     except FedMedError as error:  # the results themselves are safe
         print(f"{SCREEN} could not be written: {error}", file=sys.stderr)
-    print(folder)

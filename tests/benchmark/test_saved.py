@@ -75,6 +75,7 @@ def test_a_new_section_takes_over_only_what_it_leaves_open() -> None:
 
 
 def test_the_command_asks_for_the_same_again() -> None:
-    request = RunBenchmark(job="b", run="a b", suites=("learning",), seeds=5, weightings=("equal", "krum"))
+    request = RunBenchmark(job="b", run="a b", suites=("learning",), seeds=5, weightings=("equal", "krum"), gpu=1)
 
-    assert saved.command_line(request) == ("fedmed-tui benchmark --run 'a b' --suite learning --seeds 5 --weightings equal,krum")
+    expected = "fedmed-tui benchmark --run 'a b' --suite learning --seeds 5 --gpu 1 --weightings equal,krum"
+    assert saved.command_line(request) == expected
