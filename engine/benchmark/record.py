@@ -41,6 +41,8 @@ class RunRecord:
     hospitals: tuple[HospitalInfo, ...] = ()
     losses: dict[int, dict[str, float]] = field(default_factory=lambda: defaultdict(dict))
     """Round → hospital → validation loss of the global adapter; round 0 is the base model."""
+    own_losses: dict[int, dict[str, float]] = field(default_factory=lambda: defaultdict(dict))
+    """Round → hospital → validation loss of the hospital's own adapter, before it was combined."""
     updates: dict[int, dict[str, UpdateReceived]] = field(default_factory=lambda: defaultdict(dict))
     aggregated: dict[int, Aggregated] = field(default_factory=dict)
     traffic: dict[int, tuple[Traffic, ...]] = field(default_factory=dict)
@@ -90,7 +92,8 @@ class RunRecord:
     def _(self, event: RunStarted) -> None:
         last_kept = event.completed if event.run == self.run else -1
         self.run, self.config, self.hospitals = event.run, event.config, event.hospitals
-        by_rounds: tuple[dict[int, Any], ...] = (self.losses, self.updates, self.aggregated, self.traffic, self.finished)
+        by_rounds: tuple[dict[int, Any], ...]
+        by_rounds = (self.losses, self.own_losses, self.updates, self.aggregated, self.traffic, self.finished)
         for by_round in by_rounds:
             for number in [number for number in by_round if number > last_kept]:
                 del by_round[number]
@@ -104,8 +107,8 @@ class RunRecord:
 
     @apply.register
     def _(self, event: Evaluated) -> None:
-        if event.stage != "local":
-            self.losses[event.round][event.hospital] = event.loss
+        losses = self.own_losses if event.stage == "local" else self.losses
+        losses[event.round][event.hospital] = event.loss
 
     @apply.register
     def _(self, event: UpdateReceived) -> None:

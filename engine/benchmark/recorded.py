@@ -67,8 +67,12 @@ def learning(record: RunRecord, known: Known | None = None) -> Learning | None:
     """Validation loss by round, of those who were evaluated; the comparison on test pairs is for the full benchmark."""
     known, names = known or Known(), {hospital.name for hospital in record.hospitals}
     begun = max(record.updates, default=0)  # rounds before it are evaluated, the base model too
+
+    def tell(number: int, losses: Mapping[str, float]) -> RoundLosses:
+        return _losses(number, losses, record.own_losses.get(number, {}))
+
     rounds = tuple(
-        known.told("losses", number, losses, _losses)
+        known.told("losses", number, losses, tell)
         for number, losses in sorted(record.losses.items())
         if losses and (number in record.finished or number < begun or losses.keys() == names)
     )
@@ -112,8 +116,9 @@ def spread(values: Sequence[float]) -> Spread:
     return Spread(median=median(values), low=min(values), high=max(values), repeats=len(values))
 
 
-def _losses(number: int, losses: Mapping[str, float]) -> RoundLosses:
-    return RoundLosses(round=number, losses=dict(sorted(losses.items())), macro=fmean(losses.values()))
+def _losses(number: int, losses: Mapping[str, float], own: Mapping[str, float]) -> RoundLosses:
+    macro = fmean(losses.values())
+    return RoundLosses(round=number, losses=dict(sorted(losses.items())), macro=macro, own=dict(sorted(own.items())))
 
 
 def _weights(number: int, event: Aggregated) -> RoundWeights:

@@ -64,6 +64,10 @@ def learning(section: Learning) -> str:
     ]
     text = "Validation loss of the global adapter, nats per answer token (lower is better), with its perplexity:\n\n"
     text += table(["round", *names, "mean"], rows)
+    own = [[f"{at.round}", *(_loss(at.own.get(name)) for name in names)] for at in section.validation if at.own]
+    if own:
+        text += "\nOf each hospital's own adapter of the round, at home, before it was combined:\n\n"
+        text += table(["round", *names], own)
     if section.test is None:
         return text + "\nThe comparison on test pairs needs the full benchmark.\n"
     return f"{text}\n{_arms(section.test)}"

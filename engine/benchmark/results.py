@@ -122,6 +122,8 @@ class RoundLosses(Struct, frozen=True, kw_only=True):
     """By hospital, of those who were evaluated: a hospital may keep its losses to itself, or be lost."""
     macro: float
     """Mean over them."""
+    own: dict[str, float] = {}
+    """By hospital, of the adapter that it trained in the round, at home, before it was combined."""
 
 
 class ArmLosses(Struct, frozen=True, kw_only=True):

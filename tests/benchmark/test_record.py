@@ -63,6 +63,13 @@ def test_validation_losses_are_of_the_global_adapter_never_of_training() -> None
     ]
 
 
+def test_the_losses_of_the_hospitals_own_adapters_stand_beside_them() -> None:
+    section = recorded.learning(record_of([started(), *round_events(1, 2.5)]))
+
+    assert section is not None
+    assert [at.own for at in section.validation] == [{"A": 9.9, "B": 9.9}]
+
+
 def without(hospital: str, events: Sequence[AnyEvent]) -> list[AnyEvent]:
     return [event for event in events if not (isinstance(event, Evaluated) and event.hospital == hospital)]
 

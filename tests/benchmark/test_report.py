@@ -84,6 +84,16 @@ def test_a_hospital_that_told_no_loss_leaves_its_cell_empty() -> None:
     assert next(row for row in rows if row.startswith("| 1 |")).split("|")[3].strip() == "–"
 
 
+def test_the_losses_of_the_hospitals_own_adapters_have_a_table() -> None:
+    section = learning()
+    rounds = tuple(replace(at, own={"B": 1.75} if at.round else {}) for at in section.validation)
+
+    text = markdown(results(learning=replace(section, validation=rounds)), "figure.png")
+
+    assert text.count("1.7500 (5.8)") == 3
+    assert "own adapter of the round" not in markdown(results(), "figure.png")
+
+
 def test_losses_by_round_of_many_hospitals_fit_the_table() -> None:
     losses = {f"H{at:02d}": 2.0 for at in range(40)}
     section = replace(learning(), validation=tuple(replace(at, losses=losses) for at in learning().validation), test=None)
