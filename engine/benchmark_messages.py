@@ -82,11 +82,11 @@ class SuiteMeasured(Event, frozen=True, kw_only=True):
     job: str
     suite: Suite
     results: BenchmarkResults
-    """Everything so far."""
+    """Everything so far; traffic is that of all hospitals in sum, here and in every other event."""
 
 
 class BenchmarkFinished(Event, frozen=True, kw_only=True):
-    """The results are in `folder`: JSON, CSV, Markdown and PNG. Whoever shows a screen adds `screen.svg`."""
+    """The results are in `folder`, traffic by hospital: JSON, CSV, Markdown and PNG. Whoever shows a screen adds `screen.svg`."""
 
     job: str
     folder: str
