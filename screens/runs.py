@@ -88,12 +88,12 @@ class RunPickerScreen(Dialog[tuple[str, str]]):
         self.dismiss(("open", self._runs[event.cursor_row].run))
 
     def action_resume(self) -> None:
-        """Go on with it, if it has rounds left."""
+        """Go on with it, if it has rounds left, or close it, if only its end was never written."""
         table = self.query_one(DataTable)
         if not self._runs:
             return
         chosen = self._runs[table.cursor_row]
-        if chosen.completed >= chosen.rounds:
+        if chosen.completed >= chosen.rounds and chosen.status == "done":
             self.notify("This run has no rounds left to do.", severity="warning")
         elif self._live is not None:
             self.notify("A run is in progress. Stop it first (Esc, s), then resume this one.", severity="warning")

@@ -139,6 +139,19 @@ async def test_a_run_that_was_cut_off_can_be_resumed_from_the_list(fake_app: Fed
     assert fake_app.run_state.completed == 3
 
 
+async def test_a_run_that_was_cut_off_after_its_last_round_can_be_closed_from_the_list(fake_app: FedMedApp) -> None:
+    write_run("cut-off")
+    manifest = locations.run_folder("cut-off") / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"done"', '"running"'))
+    async with fake_app.run_test(size=(120, 36)) as pilot:
+        await until(pilot, lambda: fake_app.workspace.status.ready)
+        await pilot.press("o")
+        await until(pilot, lambda: "▷ cut off" in text_of(pilot))
+        await pilot.press("r")
+
+        await until(pilot, lambda: fake_app.workspace.training)
+
+
 async def test_runs_that_cannot_be_read_are_counted_in_the_list(app: FedMedApp) -> None:
     write_run()
     write_run("old")
