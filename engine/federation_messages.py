@@ -70,3 +70,7 @@ class FederationDescribed(Event, frozen=True, kw_only=True):
     connected: tuple[str, ...]
     running: tuple[str, ...]
     """Runs in progress."""
+
+
+class FederationBroke(Event, frozen=True, kw_only=True):
+    """NVFlare's job of the run in progress broke. A new one is submitted; who had not answered is asked again, once."""

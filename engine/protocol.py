@@ -91,6 +91,7 @@ from engine.federation_messages import (
     DEFAULT_PORT,
     CreateFederation,
     DescribeFederation,
+    FederationBroke,
     FederationCreated,
     FederationDescribed,
     Kit,
@@ -415,6 +416,7 @@ RECORDED = (
     TrafficCounted,
     RoundFinished,
     RoundSetAside,
+    FederationBroke,
     RunFinished,
 )
 """Belong to the run and are written to its `events.jsonl`."""
@@ -434,6 +436,7 @@ AnyEvent = (
     | PhiScanned
     | DataReported
     | PairsPage
+    | FederationBroke
     | FederationCreated
     | FederationDescribed
     | RunStarted

@@ -10,6 +10,7 @@ from engine.protocol import (
     AnyEvent,
     Evaluated,
     Failure,
+    FederationBroke,
     HospitalLost,
     ModelLoaded,
     RoundFinished,
@@ -79,6 +80,14 @@ def _(event: HospitalLost) -> str:
         return f"{event.hospital} is left out of round {event.round}: {event.reason}."
     what = "the evaluation" if event.during == "evaluation" else "judging the candidates"
     return f"{event.hospital} took no part in {what} of round {event.round}: {event.reason}."
+
+
+@sentence.register
+def _(event: FederationBroke) -> str:
+    return (
+        "The federation's job broke: a process of it died, or its server. A new one is submitted with whoever is connected, and "
+        "who had not answered is asked again."
+    )
 
 
 @sentence.register

@@ -33,6 +33,10 @@ class Reach(Protocol):
         """Seconds since the last call in which messages were on their way and nobody worked."""
         ...
 
+    def news(self) -> list[AnyEvent]:
+        """What has happened to the way to the hospitals since the last call."""
+        ...
+
     def close(self) -> None:
         """The run has ended, one way or another."""
         ...
@@ -57,6 +61,10 @@ class Here:
     def carrying(self) -> float:
         """None: nothing is carried."""
         return 0.0
+
+    def news(self) -> list[AnyEvent]:
+        """None: there is no way to go."""
+        return []
 
     def close(self) -> None:
         """Nothing is left behind."""
@@ -100,6 +108,10 @@ class Elsewhere:
     def carrying(self) -> float:
         """As the transport measured."""
         return self._transport.carrying() if self._transport is not None else 0.0
+
+    def news(self) -> list[AnyEvent]:
+        """As the transport noticed."""
+        return self._transport.news() if self._transport is not None else []
 
     def close(self) -> None:
         """Every hospital stops."""

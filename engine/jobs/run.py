@@ -144,7 +144,9 @@ def _events(coordinator: Coordinator, session: _Session, loaded: ModelLoaded) ->
     )
     yield loaded
     yield from session.aside
-    yield from coordinator.rounds()
+    for event in coordinator.rounds():
+        yield from session.hospitals.news()
+        yield event
 
 
 def _recorded(log: EventLog, events: Job) -> Job:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Generator, Iterator
+from multiprocessing.connection import Pipe
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +12,17 @@ import pytest
 from engine import locations
 from engine.federated.flare import wire
 from engine.federated.flare.answers import lost
-from engine.federated.flare.channel import Answer
+from engine.federated.flare.channel import Answer, Line
 from engine.federated.flare.kits import Federation
 from engine.federated.flare.policy import Policy
 from engine.federated.flare.transport import FlareTransport
 from engine.federated.flare.worker import Attending
 from engine.federated.hospital import Hospital
-from engine.federated.update import Assessment, Diverged, cause_of, lost_by
+from engine.federated.update import Assessment, Diverged, Lost, cause_of, lost_by
 from engine.jobs.attend import attend
 from engine.jobs.context import Engine
 from engine.model.adapters import AdapterBank, digest_of
-from engine.protocol import Attend, StepDone
+from engine.protocol import Attend, FederationBroke, StepDone
 from engine.settings import load_config
 from tests.engine.conftest import load_tiny
 from tests.process.conftest import tiny_config
@@ -90,6 +91,22 @@ def test_all_voters_get_one_message(bank: AdapterBank, monkeypatch: pytest.Monke
     list(transport.assess(Assessment(1, (bank.initial(7),), ((),), "screen", 16, {"A": 1000, "B": 1001})))
 
     assert len(sent) == 2 and sent[0] is sent[1]
+
+
+def test_a_job_that_breaks_is_told_at_once(bank: AdapterBank, monkeypatch: pytest.MonkeyPatch) -> None:
+    federation = Federation(name="city", server="localhost", port=1, hospitals=("A", "B"))
+    transport = FlareTransport(federation, wire.Join("r", load_config(), "", "", ""), {})
+    ours, theirs = Pipe()
+    theirs.close()  # as when NVFlare's job process dies
+    monkeypatch.setattr(transport, "_line", Line(ours))
+    monkeypatch.setattr(transport, "_sites", ("A", "B"))
+    asked = transport.assess(Assessment(1, (bank.initial(7),), ((),), "screen", 16, {"A": 1000, "B": 1000}))
+
+    answers = [answer for answer in asked if answer is not None]
+
+    assert [answer.kind for answer in answers if isinstance(answer, Lost)] == ["gone", "gone"]
+    assert [type(event) for event in transport.news()] == [FederationBroke]
+    assert transport.news() == []
 
 
 @pytest.mark.parametrize("error", [Diverged(), FileNotFoundError("Mrs Smith.jsonl"), KeyError("Mrs Smith")])

@@ -15,6 +15,7 @@ from engine.protocol import (
     Aggregated,
     Cancel,
     Failure,
+    FederationBroke,
     HospitalLost,
     JobFinished,
     ResumeRun,
@@ -58,6 +59,7 @@ async def test_a_killed_job_process_changes_no_bit(deployment: Deployment, tiny_
         driver.client.send(StartRun(job="here", run="whole", config=tiny_config(tiny_model, **settings)))
         await driver.until(JobFinished, lambda job: job.job == "here")
 
+    assert driver.all(FederationBroke)
     assert not driver.all(HospitalLost)
     assert digests("killed-job") == digests("whole")
 
@@ -161,7 +163,7 @@ async def test_a_hospital_with_another_base_model_takes_no_part(deployment: Depl
         deployment.wait_for(*HOSPITALS)
 
     (failure,) = driver.all(Failure)
-    assert failure.message.startswith("not every hospital can begin: B: it has base model ")
+    assert failure.message.startswith("not every hospital can begin: B: it has another base model than ")
     assert not driver.all(StepDone)
     assert not (locations.run_folder("mismatch") / "rounds").exists()
 

@@ -26,7 +26,7 @@ from engine.federated.flare.worker import differences
 from engine.federated.transport import Assessing, Evaluating, Training
 from engine.federated.update import Assessment, Assignment, Lost, Update
 from engine.model.adapters import Adapter, digest_of
-from engine.protocol import AnyEvent, HospitalInfo, Progress
+from engine.protocol import AnyEvent, FederationBroke, HospitalInfo, Progress
 
 JOIN_SECONDS = 1800.0
 """For a hospital to read its data and load its model."""
@@ -60,6 +60,7 @@ class FlareTransport:
         self._out: dict[str, Lost] = {}
         """Hospitals of this job that are not asked: they could not join, or have another model."""
         self._carrying = 0.0
+        self._news: list[AnyEvent] = []
         self._there: defaultdict[str, dict[str, str]] = defaultdict(dict)
         """Digests of the adapters that a hospital has: the one it was given last, and the one it sent last."""
 
@@ -83,6 +84,11 @@ class FlareTransport:
         """Seconds since the last call in which messages were carried and no hospital worked."""
         seconds, self._carrying = self._carrying, 0.0
         return seconds
+
+    def news(self) -> list[AnyEvent]:
+        """What has happened to the connection since the last call."""
+        told, self._news = self._news, []
+        return told
 
     # --- Transport -------------------------------------------------------------------------------------------------------------
 
@@ -190,6 +196,7 @@ class FlareTransport:
                     yield Answer(number=question.number, site=name, fault="gone", reason="nothing is heard from it")
         except (EOFError, OSError):
             self._drop()
+            self._news.append(FederationBroke())
         self._carrying += question.carrying
         return question.waiting
 
