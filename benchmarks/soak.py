@@ -104,7 +104,7 @@ async def look_around(pilot: Pilot[None], draw: random.Random) -> None:
 async def ask(app: FedMedApp, pilot: Pilot[None], watch: Watch, draw: random.Random) -> None:
     """One question, and wait for its answer."""
     adapters = ("base", "A", "B", "C") if app.run_state.completed else ("base",)
-    app.workspace.ask((draw.choice(adapters),), draw.choice(QUESTIONS))
+    app.workspace.chat.ask(app.workspace.place, (draw.choice(adapters),), draw.choice(QUESTIONS))
     await pilot.press("5")
     while app.workspace.chat.job:
         await asyncio.sleep(0.2)
