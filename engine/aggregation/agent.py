@@ -113,7 +113,9 @@ class Agent:
         voters = {voter: v for voter, v in alone.items() if voter not in suspects and v.pairs >= VOTER_PAIRS}
         trusted = {voter: v for voter, v in voters.items() if not self._on_probation(voter)}
         voters = trusted if len(trusted) >= self._least_voters else voters
-        choice = Choice(base, "thin", suspects=suspects, transfer=transfer, voters=tuple(voters), evidence=self._evidence(kept))
+        choice = Choice(
+            base, "thin", suspects=suspects, transfer=transfer, voters=tuple(voters), evidence=faded(self._memory.evidence)
+        )
         if len(voters) < self._least_voters or len(kept.names) < 2:
             return choice
         proposals = yield from self._proposals(kept, base, transfer, voters)
@@ -129,10 +131,6 @@ class Agent:
     def _screenings(self) -> int:
         """Forward passes of a pair in both screening calls: start and updates alone, then sample weights."""
         return passes(1 + len(self._situation.names), slopes=True) + passes(1, slopes=True)
-
-    def _evidence(self, kept: Situation) -> dict[str, Finding]:
-        """What earlier rounds found out; nothing where other hospitals counted, for then the same names were other weights."""
-        return faded(self._memory.evidence) if self._memory.last.keys() == set(kept.names) else {}
 
     def _on_probation(self, voter: str) -> bool:
         """Whether the hospital was gated or suspect in the last round: it votes again after a round without."""
@@ -186,9 +184,8 @@ class Agent:
         if len(verdicts) >= self._least_voters and enough:
             choice.verdict = "kept"
             for number, one in enumerate(finalists, start=1):
-                gain, precision = pooled(choice.evidence.get(one.name) if one.fixed else None, *tested(verdicts, number))
-                if one.fixed:
-                    choice.evidence[one.name] = gain, precision
+                gain, precision = pooled(choice.evidence.get(one.name), *tested(verdicts, number))
+                choice.evidence[one.name] = gain, precision
                 results[one.name] = gain, 1 / math.sqrt(precision)
         best = max(results, key=lambda name: results[name][0] - CAUTION * results[name][1], default="")
         if best and results[best][0] > CAUTION * results[best][1]:
@@ -206,7 +203,7 @@ class Agent:
         optimum = next(one for one in proposals if one.kind == "optimum")
         plain = next(one for one in proposals if one.kind == "rule")
         scaled = next(one for one in proposals if one.kind == "scaled")
-        known = [one for one in proposals if one.fixed and one.name in choice.evidence]
+        known = [one for one in proposals if one.name in choice.evidence]
         proven = max(known, key=lambda one: _lower(choice.evidence[one.name]), default=optimum)
         ranked = {one.name: one for one in (optimum, plain, scaled, proven, mixed(optimum, plain))}
         fit_in = min(self._bench.left(voter) / (PAIRS_PER_TEST * self._pair_tokens(voter)) for voter in choice.voters)

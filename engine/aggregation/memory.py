@@ -9,8 +9,7 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True):
     """Plain numbers, so that a checkpoint holds them exactly. Tensors (server optimizer, scaffold) lie beside it."""
 
     evidence: dict[str, tuple[float, float]] = {}
-    """By name of a candidate that is the same weights in every round: pooled relative gain over sample weights, and its precision
-    (1 / error²)."""
+    """By candidate name, the pooled relative gain over sample weights and its precision (1 / error²)."""
     last: dict[str, float] = {}
     """The last round's weights."""
     faults: dict[str, tuple[int, ...]] = {}

@@ -24,8 +24,6 @@ CONCENTRATION = 30.0
 """Of the second search's draws around the best vector (Dirichlet)."""
 ENOUGH = 0.9
 """Vectors that promise this share of the highest gain are as good as the best: the one nearest to sample weights is taken."""
-BY_COUNTS = ("samples", "equal", "root of samples", "without ", "less of ")
-"""Beginnings of the names of candidates that follow from pair counts alone."""
 
 
 @dataclass(frozen=True)
@@ -36,11 +34,6 @@ class Proposal:
     name: str
     weights: tuple[float, ...]
     screen: float
-
-    @property
-    def fixed(self) -> bool:
-        """Whether the same hospitals get the same weights under this name in every round, so that earlier tests were of it."""
-        return self.name.startswith(BY_COUNTS)
 
 
 Score = Callable[[Tensor], Tensor]
