@@ -181,11 +181,11 @@ class FedMedApp(App[None]):
     @one_at_a_time("run")
     async def action_set_up_run(self) -> None:
         """Ask for the settings of a new run, then start it."""
-        config = await self.push_screen_wait(RunSetupScreen(self.workspace.config))
-        if config is None:
-            return
         if self.workspace.training:
             self._complain("A run is in progress. Stop it first (s).", "Run")
+            return
+        config = await self.push_screen_wait(RunSetupScreen(self.workspace.config))
+        if config is None:
             return
         self._start(config)
         self.switch_mode("training")

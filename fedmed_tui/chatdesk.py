@@ -9,7 +9,18 @@ from functools import partial
 from typing import Any, TypeVar
 
 from engine.errors import FedMedError
-from engine.protocol import SYSTEM_PROMPT, AnyEvent, Chat, ChatFinished, Compare, Failure, JobFinished
+from engine.protocol import (
+    DISCLAIMER,
+    FIXED_DISCLAIMER,
+    SYSTEM_PROMPT,
+    AnyEvent,
+    Chat,
+    ChatFinished,
+    Compare,
+    Failure,
+    Guarded,
+    JobFinished,
+)
 from engine.settings import RunConfig
 from fedmed_tui.conversation import Answer, Conversation, Exchange, conversation_key
 from fedmed_tui.engine_client import EngineClient
@@ -246,6 +257,10 @@ def _remembered(entry: Answered) -> Exchange:
     """An answer of an earlier session as something to read."""
     system = entry.system or SYSTEM_PROMPT
     exchange = Exchange("", entry.question, (entry.adapter,), system=system, asked=entry.asked, earlier=True)
+    titles = entry.findings.splitlines()
+    fixed = bool(entry.answer and titles) and not entry.tokens  # a rule's message, which must not look like a model's answer
+    if fixed:
+        exchange.findings = [_applied(titles[0], entry.answer)]
     answer = exchange.answer
     answer.text = entry.answer
     answer.finished = ChatFinished(
@@ -255,6 +270,15 @@ def _remembered(entry: Answered) -> Exchange:
         first_token_seconds=0.0,
         seconds=entry.seconds,
         stopped=entry.stopped,
-        note=" ".join((*(f"Safety: {title}." for title in entry.findings.splitlines()), entry.note)).strip(),
+        note=" ".join((*(f"Safety: {title}." for title in titles if not fixed), entry.note)).strip(),
+        disclaimer=FIXED_DISCLAIMER if fixed else DISCLAIMER,
     )
     return exchange
+
+
+def _applied(title: str, message: str) -> Guarded:
+    """The rule whose message was the answer."""
+    kept = "The history keeps the title of a rule alone."
+    return Guarded(
+        job="", layer="refusal", rule="", title=title, reason=kept, source="", action="answered", message=message, matched=""
+    )

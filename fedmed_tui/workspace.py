@@ -63,6 +63,7 @@ class Workspace:
         """What the next run will be started with."""
         self.live = RunState()
         """The run in progress, or the last one."""
+        self._before = self.live  # on the screens until the last start
         self.opened: RunState | None = None
         """An earlier run that is looked at while another one trains."""
         self.partitions: dict[str, PartitionDescribed] = {}
@@ -78,9 +79,7 @@ class Workspace:
         self.interrupted: RunState | None = None
         """The run that the engine worked on when it died."""
         self._reader: runs.Reader | None = None  # where another window's engine may be working on the run on the screens
-        self.run_job = ""
-        self.data_job = ""
-        self.data_failure = ""
+        self.run_job = self.data_job = self.data_failure = ""
 
     # --- what is going on ------------------------------------------------------------------------------------------------------
 
@@ -178,6 +177,7 @@ class Workspace:
         if config.data.folder != self.config.data.folder:
             self.config = config
             self.describe_data()
+        self._before = self.live
         self.config, self.live = config, RunState()
         self._expect(job)
         return name
@@ -258,9 +258,9 @@ class Workspace:
 
     def _engine_ended(self, ended: EngineExit) -> None:
         self.status.end(ended)
-        self.stopping = self.preparing = False
-        if self.run_job and not ended.expected:
+        if self.run_job and not ended.expected and not self.stopping:
             self.interrupted = self.live
+        self.stopping = self.preparing = False
         self.run_job = self.data_job = ""
         for desk in self._desks:
             desk.engine_ended()
@@ -291,6 +291,8 @@ class Workspace:
         if event.job == self.run_job:
             self.run_job = ""
             self.stopping = self.preparing = False
+            if not self.live.run:  # it did not begin: what was on the screens comes back
+                self.live = self._before
         elif event.job == self.data_job:
             self.data_job = ""
 

@@ -236,6 +236,17 @@ async def test_the_history_is_searched_and_a_question_asked_again(fake_app: FedM
         assert fake_app.screen.query_one(Composer).text == "what is gout"
 
 
+async def test_a_rules_message_of_an_earlier_session_is_not_told_as_a_models_answer(fake_app: FedMedApp, home: Path) -> None:
+    History().add(
+        Answered(run="", adapter="base", asked=1.0, question="no pulse", answer="Call for help.", findings="Possible emergency")
+    )
+    async with fake_app.run_test(size=(120, 36)) as pilot:
+        await pilot.press("5")
+
+        await until(pilot, lambda: "Not answered by a model" in text_of(pilot))
+        assert "a fixed message" in text_of(pilot) and "small language model" not in text_of(pilot)
+
+
 async def test_what_is_listed_is_exported_as_markdown(fake_app: FedMedApp, yesterday: History, home: Path) -> None:
     async with fake_app.run_test(size=(120, 36)) as pilot:
         await pilot.press("5", "f3")

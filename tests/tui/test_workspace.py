@@ -11,6 +11,7 @@ from conftest import run_asked_for
 from engine.errors import EngineError
 from engine.protocol import JobFinished, Progress, RunFinished, Stamped
 from engine.settings import DEMO
+from fedmed_tui.engine_client import EngineExit
 from fedmed_tui.state import RunState
 from fedmed_tui.widgets.chart import MOST_POINTS, thinned
 from fedmed_tui.workspace import Workspace
@@ -116,3 +117,31 @@ def test_a_long_series_is_thinned_evenly_and_keeps_its_ends() -> None:
     assert len(kept) == MOST_POINTS
     assert (kept[0], kept[-1]) == (0, 2000)
     assert max(later - earlier for earlier, later in pairwise(kept)) <= 11
+
+
+class Deaf:
+    """An engine that takes every command and does nothing."""
+
+    running = True
+
+    def send(self, command: object) -> None:
+        """Nothing."""
+
+
+def test_a_run_that_did_not_begin_leaves_the_one_before_on_the_screens() -> None:
+    workspace = after_a_run()
+    workspace._client = Deaf()  # type: ignore[assignment]
+
+    workspace.start_run(DEMO)
+    told(workspace, JobFinished(job=workspace.run_job, outcome="failed"))
+
+    assert workspace.run.run == script.RUN
+
+
+def test_a_run_whose_engine_had_to_be_ended_to_stop_it_is_not_gone_on_with() -> None:
+    workspace = after_a_run(60)
+    workspace.run_job, workspace.stopping = "run-1", True
+
+    workspace._engine_ended(EngineExit(code=-15, expected=False, sentence="The engine was ended by SIGTERM."))
+
+    assert workspace.interrupted is None
