@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import msgspec
 
-from engine.errors import EngineError, FedMedError
+from engine.errors import EngineError
 from engine.protocol import (
     AnyEvent,
     BrowsePairs,
@@ -33,6 +33,7 @@ from engine.protocol import (
     ScanPhi,
 )
 from fedmed_tui.engine_client import EngineClient
+from fedmed_tui.failures import as_error
 
 DataCommand = BrowsePairs | CheckOverlap | CompareHospitals | ImportData | PartitionData | PreviewSource | ReportData | ScanPhi
 One = TypeVar("One", bound=AnyEvent)
@@ -137,9 +138,7 @@ class DataDesk:
         finally:
             self._asked.pop(job, None)
         if asked.failure is not None:
-            error = FedMedError(asked.failure.message, where=asked.failure.where, hint=asked.failure.hint)
-            error.title = asked.failure.title
-            raise error
+            raise as_error(asked.failure)
         return asked.events
 
     def forget(self) -> None:

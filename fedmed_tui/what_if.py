@@ -10,6 +10,7 @@ from collections.abc import Callable
 from engine.errors import FedMedError
 from engine.protocol import AnyEvent, Failure, JobFinished, Progress, WhatIf, WhatIfEvaluated
 from fedmed_tui.engine_client import EngineClient
+from fedmed_tui.failures import complaint
 from fedmed_tui.state import RunState
 
 STEP = 0.05
@@ -105,7 +106,7 @@ class WhatIfDesk:
             case WhatIfEvaluated():
                 self._answers[event.run] = event
             case Failure():
-                self._failed(" ".join(part for part in (event.message, event.hint) if part))
+                self._failed(complaint(event))
             case JobFinished():
                 self.job, self.progress = "", None
 

@@ -14,6 +14,7 @@ from textual.widget import Widget
 from textual.widgets import Button, Input, Label, Static
 
 from engine.errors import SettingsError
+from fedmed_tui.failures import complaint
 from fedmed_tui.widgets.text import plain
 from screens.dialog import Dialog
 
@@ -88,7 +89,7 @@ class Form(Dialog[Result]):
     def complain(self, error: SettingsError) -> None:
         """What is wrong, below the lines; `where` is the line to mend, and gets the cursor."""
         note = self.query_one("#note", Static)
-        note.update(plain("✖ " + " ".join(part for part in (error.message, error.hint) if part)))
+        note.update(plain(f"✖ {complaint(error)}"))
         note.add_class("-wrong")
         note.scroll_visible(animate=False)
         if error.where:

@@ -15,17 +15,15 @@ from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any, Literal, Self
 
-from engine.errors import DataError, EngineError, FederationError, FedMedError, ModelError, RunError, SettingsError
+from engine.errors import EngineError, FedMedError
 from engine.protocol import AnyCommand, Cancel, Failure, Hello, JobFinished, Shutdown, Stamped
 from fedmed_tui.cli import CANCELLED, DONE
 from fedmed_tui.engine_client import EngineClient, EngineExit
+from fedmed_tui.failures import as_error
 
 JobOutcome = Literal["done", "cancelled"]
 
 OnEvent = Callable[[Stamped], None]
-
-_KINDS = (SettingsError, DataError, ModelError, RunError, FederationError)
-_ERRORS: dict[str, type[FedMedError]] = {kind.title: kind for kind in _KINDS}
 
 
 def run_job(command: AnyCommand, on_event: OnEvent) -> int:
@@ -99,7 +97,7 @@ class EngineSession:
 
     def _error(self, otherwise: str) -> FedMedError:
         """What the engine said was wrong, or else this sentence."""
-        return failure_error(self._failure) if self._failure else EngineError(otherwise, hint="Run `fedmed-tui doctor`.")
+        return as_error(self._failure) if self._failure else EngineError(otherwise, hint="Run `fedmed-tui doctor`.")
 
     def _interrupt(self) -> None:
         self._interrupts += 1
@@ -112,13 +110,6 @@ class EngineSession:
         task = asyncio.create_task(work)
         self._stopping.add(task)  # the loop itself holds tasks only weakly
         task.add_done_callback(self._stopping.discard)
-
-
-def failure_error(failure: Failure) -> FedMedError:
-    """The error that the engine reported, as it was raised there."""
-    error = _ERRORS.get(failure.title, EngineError)(failure.message, where=failure.where, hint=failure.hint)
-    error.title = failure.title
-    return error
 
 
 @contextmanager

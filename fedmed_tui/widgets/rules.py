@@ -13,6 +13,7 @@ from textual.widgets import Input, Label, Select, Static
 from engine.choices import COMBINE_RULES, TRUST, WEIGHTINGS
 from engine.errors import SettingsError
 from engine.settings import AggregationSettings, CombineRule, Trust, Weighting
+from fedmed_tui.failures import complaint
 from fedmed_tui.widgets.text import plain
 
 CHOICES: dict[str, tuple[str, tuple[str, ...], dict[str, str]]] = {
@@ -100,7 +101,7 @@ class RulesForm(Vertical):
         if problem is not None:
             place = problem.where.rpartition("aggregation.")[2]
             wrong = place if place in notes else "combine"  # most contradictions are about the combine rule
-            notes[wrong] = f"✖ {problem.message} {problem.hint}"
+            notes[wrong] = f"✖ {complaint(problem)}"
         for name, note in notes.items():
             widget = self.query_one(f"#{name}-note", Static)
             widget.update(plain(note) if name == wrong else Content(note))
