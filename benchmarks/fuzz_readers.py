@@ -43,6 +43,7 @@ from engine.protocol import (
     encode_event,
 )
 from engine.settings import DEMO, load_config
+from fedmed_tui.pace import fraction, seconds_left
 from fedmed_tui.state import RunState
 
 Edit = tuple[str, float, float, bytes]
@@ -132,7 +133,7 @@ def _replay(path: Path) -> None:
     state = RunState()
     for line in path.read_bytes().split(b"\n")[:-1]:
         state.apply(decode_event(line))
-    state.macro_series(), state.seconds_left(0.0), state.round_fraction()
+    state.macro_series(), seconds_left(state, 0.0), fraction(state, 0.0)
     EventLog(path).close()
 
 

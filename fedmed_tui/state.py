@@ -68,6 +68,29 @@ class RoundState:
     finished: RoundFinished | None = None
     carrying: float = 0.0
     """Seconds in which its messages were on their way and no hospital worked; 0 in one process."""
+    trained: float | None = None
+    """Unix time when the last hospital had returned its update or was left out."""
+    judged: float | None = None
+    """Unix time when the updates were aggregated."""
+    ended: float | None = None
+    """Unix time of its `RoundFinished`."""
+
+    @property
+    def parts(self) -> tuple[float, float, float] | None:
+        """Seconds of training, judging and evaluating; None until all three are known."""
+        if self.started is None or self.trained is None or self.judged is None or self.ended is None:
+            return None
+        return self.trained - self.started, self.judged - self.trained, self.ended - self.judged
+
+    @property
+    def returned(self) -> int:
+        """Hospitals that have returned an update."""
+        return sum(at.update is not None for at in self.hospitals.values())
+
+    @property
+    def evaluated(self) -> int:
+        """Hospitals that have evaluated the new global adapter."""
+        return sum(at.global_loss is not None for at in self.hospitals.values())
 
     def rests(self, hospital: str) -> bool:
         """Whether a hospital does not train in this round, because others were drawn."""
@@ -134,32 +157,9 @@ class RunState:
         """Mean over hospitals of `loss_series`, for rounds in which every hospital was evaluated."""
         return dict(self._means)
 
-    def round_fraction(self) -> float:
-        """How far local training of the current round has come, 0 to 1."""
-        current = self.current
-        if current is None or not self.hospitals:
-            return 0.0
-        parts = [at.step / at.steps for at in current.hospitals.values() if at.steps]
-        return sum(parts) / self.asked(current)
-
     def asked(self, state: RoundState) -> int:
         """How many hospitals train in a round."""
         return len(state.drawn or self.hospitals)
-
-    def seconds_left(self, now: float) -> float | None:
-        """Estimated seconds to the end of the run; None until the second round has shown a pace, and after the last training.
-
-        Loading and the first round, which warms everything up, are left out of the estimate.
-        """
-        current = self.current
-        second = self.rounds.get(self.first_round + 1)
-        if current is None or second is None or second.started is None:
-            return None
-        done = current.number - second.number + self.round_fraction()
-        if done < 0.2:
-            return None
-        remaining = self.total_rounds - second.number + 1 - done
-        return max(0.0, remaining * (now - second.started) / done) if remaining > 0 else None
 
     # --- reducer ---------------------------------------------------------------------------------------------------------------
 
@@ -199,7 +199,7 @@ class RunState:
     def _(self, event: UpdateReceived, time: float) -> None:
         at = self._at(event.round, event.hospital)
         at.update, at.step, at.steps = event, event.steps, event.steps
-        self._round(event.round).training = ""
+        self._ends_training(event.round, time)
 
     @_apply.register
     def _(self, event: HospitalLost, time: float) -> None:
@@ -207,7 +207,7 @@ class RunState:
         at.lost = event
         if event.during == "training":
             at.update = None
-            self._round(event.round).training = ""
+            self._ends_training(event.round, time)
 
     @_apply.register
     def _(self, event: Evaluated, time: float) -> None:
@@ -221,7 +221,9 @@ class RunState:
 
     @_apply.register
     def _(self, event: Aggregated, time: float) -> None:
-        self._round(event.round).aggregated = event
+        state = self._round(event.round)
+        state.aggregated, state.judged = event, time
+        state.trained = state.trained or time
         for weight in event.weights:
             self._at(event.round, weight.hospital).weight = weight
 
@@ -231,11 +233,19 @@ class RunState:
 
     @_apply.register
     def _(self, event: RoundFinished, time: float) -> None:
-        self._round(event.round).finished = event
+        state = self._round(event.round)
+        state.finished, state.ended = event, time
 
     @_apply.register
     def _(self, event: RunFinished, time: float) -> None:
         self.finished = event
+
+    def _ends_training(self, number: int, time: float) -> None:
+        """A hospital is through with a round's training; maybe it was the last."""
+        state = self._round(number)
+        state.training = ""
+        if sum(at.update is not None or at.lost is not None for at in state.hospitals.values()) >= self.asked(state):
+            state.trained = time
 
     def _take_mean(self, number: int, hospital: str) -> None:
         """The round's mean, once every hospital was evaluated."""

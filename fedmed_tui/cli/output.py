@@ -11,19 +11,24 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.text import Text
 
 from engine.protocol import (
+    Aggregated,
+    Evaluated,
     Failure,
     ModelLoaded,
     RoundFinished,
     RoundStarted,
+    RunFinished,
     RunStarted,
     Stamped,
     StepDone,
     TrainingStarted,
+    UpdateReceived,
     encode_event,
 )
 from engine.protocol import Progress as WorkProgress
 from fedmed_tui.cli.session import OnEvent
 from fedmed_tui.feed import sentence
+from fedmed_tui.pace import fraction, seconds_left
 from fedmed_tui.plain_text import on_one_line
 from fedmed_tui.state import RunState
 from fedmed_tui.units import duration
@@ -95,7 +100,7 @@ class TerminalOutput:
             case StepDone(hospital=hospital, step=step, steps=steps, loss=loss):
                 self._show_work(f"{hospital} trains", step, steps, f"training loss {loss:.3f}")
                 self._show_run(stamped.time)
-            case RunStarted() | RoundStarted() | RoundFinished():
+            case RunStarted() | RoundStarted() | UpdateReceived() | Aggregated() | Evaluated() | RoundFinished() | RunFinished():
                 self._show_run(stamped.time)
 
     def _show_work(self, what: str, done: int, total: int, note: str = "") -> None:
@@ -105,8 +110,8 @@ class TerminalOutput:
 
     def _show_run(self, now: float) -> None:
         state = self._state
-        done = state.completed + (state.round_fraction() if state.current else 0.0)
-        left = state.seconds_left(now)
+        done = fraction(state, now) * state.total_rounds
+        left = seconds_left(state, now)
         note = "" if left is None else f"{duration(left)} left"
         name = f"Round {min(state.completed + 1, state.total_rounds)} of {state.total_rounds}"
         self._bars.update(self._run, description=name, completed=done, total=state.total_rounds, note=note, visible=True)

@@ -6,6 +6,7 @@ from textual.content import Content
 from textual.style import Style
 
 from fedmed_tui.benchmarking import Benchmarking
+from fedmed_tui.pace import seconds_left
 from fedmed_tui.units import duration, size
 from fedmed_tui.widgets.figure import Figure
 from fedmed_tui.widgets.text import one_line, safe
@@ -88,7 +89,7 @@ def _detail(workspace: Workspace) -> str:
     run = workspace.live
     if workspace.activity != "training" or run.current is None:
         return ""
-    left = run.seconds_left(workspace.clock())
+    left = seconds_left(run, workspace.clock())
     time_left = f" · {duration(left)} left" if left is not None else ""
     return f"round {run.current.number} of {run.total_rounds}{time_left}"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from textual.content import Content
 
+from fedmed_tui.pace import fraction, seconds_left
 from fedmed_tui.state import RoundState, RunState
 from fedmed_tui.units import duration
 from fedmed_tui.widgets.figure import Figure
@@ -44,15 +45,14 @@ class RoundList(Figure):
             return f"{words[run.finished.outcome]} {duration(run.finished.seconds)}"
         if run is not workspace.live or not workspace.training:
             return "interrupted" if run.run else ""
-        left = run.seconds_left(workspace.clock())
+        left = seconds_left(run, workspace.clock())
         return "" if left is None else f"{duration(left)} left"
 
     def _progress(self, width: int) -> Content:
-        run = self.run_state
-        total = max(run.total_rounds, 1)
-        fraction = min(1.0, (run.completed + run.round_fraction()) / total)
-        right = "  ".join(part for part in (f"{fraction:>4.0%}", self._when()) if part)
-        return Content.assemble(bar(fraction, max(width - len(right) - 1, 4)), f" {right}")
+        run, workspace = self.run_state, self.workspace
+        share = fraction(run, workspace.clock() if run is workspace.live and workspace.training else run.last_time)
+        right = "  ".join(part for part in (f"{share:>4.0%}", self._when()) if part)
+        return Content.assemble(bar(share, max(width - len(right) - 1, 4)), f" {right}")
 
     def _base_line(self, label: int) -> Content:
         run = self.run_state
@@ -63,8 +63,8 @@ class RoundList(Figure):
             return Content.assemble(("◌ ", "$accent"), safe(self.workspace.status.progress.what))
         if 0 not in run.rounds:
             return Content.styled(f"· {'base':<{label}}", "$muted")
-        known = len(run.rounds[0].hospitals)
-        return Content.assemble(("▶ ", "$accent"), f"base  evaluating, {known} of {len(run.hospitals)} hospitals")
+        doing = f"evaluating, {run.rounds[0].evaluated} of {len(run.hospitals)} hospitals"
+        return Content.assemble(("▶ ", "$accent"), f"base  {doing}")
 
 
 def _round_line(run: RunState, state: RoundState, label: int, width: int) -> Content:
@@ -91,17 +91,18 @@ def _open_round_line(run: RunState, state: RoundState, label: int, width: int) -
     if at is None or not at.steps:
         return start + Content.styled(_doing(run, state), "$muted")
     name = safe(state.training)[:12]
-    fraction = at.step / at.steps
+    share = at.step / at.steps
     room = width - start.cell_length - len(name) - 7
-    return start + Content.assemble(f"{name} ", bar(fraction, max(room, 4)), f" {fraction:>4.0%}")
+    return start + Content.assemble(f"{name} ", bar(share, max(room, 4)), f" {share:>4.0%}")
 
 
 def _doing(run: RunState, state: RoundState) -> str:
     """What happens in a round while nobody trains."""
-    if state.aggregated is not None:
-        return "evaluating the new adapter"
-    returned = sum(1 for at in state.hospitals.values() if at.update is not None)
-    return f"{returned} of {run.asked(state)} hospitals returned" if returned else "starting"
+    if state.judged is not None:
+        return f"evaluating, {state.evaluated} of {len(run.hospitals)} hospitals"
+    if state.trained is not None:
+        return "judging the updates"
+    return f"{state.returned} of {run.asked(state)} hospitals returned" if state.returned else "starting"
 
 
 def _percent(relative: float) -> str:

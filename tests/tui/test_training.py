@@ -101,7 +101,7 @@ async def test_a_hospital_that_was_not_drawn_rests(app: FedMedApp) -> None:
     assert len(resting) == 1 and " B " in resting[0]
 
 
-async def test_the_time_left_leaves_out_loading_and_the_first_round(app: FedMedApp) -> None:
+async def test_no_time_left_is_told_in_the_first_round(app: FedMedApp) -> None:
     async with app.run_test(size=(120, 36)) as pilot:
         app.workspace.run_job = "run-1"
 
@@ -110,6 +110,16 @@ async def test_the_time_left_leaves_out_loading_and_the_first_round(app: FedMedA
 
         await tell(pilot, script.session_events(until=70)[36:])
         assert " left" in text_of(pilot)
+
+
+@pytest.mark.parametrize(("until", "doing"), [(45, "judging the updates"), (47, "evaluating, 1 of 3 hospitals")])
+async def test_a_round_says_what_happens_after_its_training(app: FedMedApp, until: int, doing: str) -> None:
+    async with app.run_test(size=(120, 36)) as pilot:
+        app.workspace.run_job = "run-1"
+
+        await tell(pilot, script.session_events(until=until))
+
+        assert f"▶ 1     {doing}" in text_of(pilot)
 
 
 async def test_the_hospital_with_the_lowest_validation_loss_bears_a_star(app: FedMedApp) -> None:
