@@ -121,6 +121,9 @@ def aggregation(section: Aggregation) -> str:
         ]
         text += "\nEvery weighting on the run's last updates, test loss of the result:\n\n"
         text += table(["weighting", "mean", "worst hospital", "step size", *names], rows)
+    if section.left_out:
+        text += "\nNot compared, as the run's settings forbid them:\n\n"
+        text += table(["weighting", "why"], [[*one] for one in section.left_out.items()])
     if section.full_runs:
         text += f"\n{_full_runs(section, names)}"
     return text

@@ -225,6 +225,8 @@ class Aggregation(Struct, frozen=True, kw_only=True):
     full_runs: tuple[FullRuns, ...] = ()
     seeds: tuple[int, ...] = ()
     """Of `full_runs`."""
+    left_out: dict[str, str] = {}
+    """Weightings that the run's other settings forbid, each with the reason; neither comparison has them."""
 
     @property
     def hospitals(self) -> list[str]:

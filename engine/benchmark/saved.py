@@ -88,7 +88,7 @@ def completed(earlier: Section | None, section: Section) -> Section:
     """A new section, with what it leaves open taken from an earlier one."""
     if earlier is None:
         return section
-    open_fields = (name for name in section.__struct_fields__ if getattr(section, name) in (None, ()))
+    open_fields = (name for name in section.__struct_fields__ if getattr(section, name) in (None, (), {}))
     return replace(section, **{name: getattr(earlier, name) for name in open_fields})
 
 

@@ -66,7 +66,8 @@ def measure(subject: Subject) -> Measuring[Aggregation]:
         return section
     same = yield from _same_updates(subject)
     full = yield from _full_runs(subject)
-    return replace(section, same_updates=tuple(same), full_runs=tuple(full), seeds=tuple(_seeds(subject)))
+    seeds, left_out = tuple(_seeds(subject)), _forbidden(subject.config)
+    return replace(section, same_updates=tuple(same), full_runs=tuple(full), seeds=seeds, left_out=left_out)
 
 
 # --- the same updates ----------------------------------------------------------------------------------------------------------
@@ -171,7 +172,14 @@ def _compared(subject: Subject) -> list[Weighting]:
 
 def _allowed(config: RunConfig) -> list[Weighting]:
     """Weightings that go with the run's other settings."""
-    return [weighting for weighting in EVERY if not any(contradictions(with_weighting(config, weighting)))]
+    forbidden = _forbidden(config)
+    return [weighting for weighting in EVERY if weighting not in forbidden]
+
+
+def _forbidden(config: RunConfig) -> dict[str, str]:
+    """The other weightings, each with the first reason."""
+    found = {weighting: next(contradictions(with_weighting(config, weighting)), None) for weighting in EVERY}
+    return {weighting: error.message for weighting, error in found.items() if error is not None}
 
 
 def _seeds(subject: Subject) -> Sequence[int]:

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from engine import locations
 from engine.benchmark import recorded, saved
+from engine.benchmark.report import markdown
 from engine.benchmark.results import QUICK, SUITES, BenchmarkResults
 from engine.errors import ModelError, RunError, SettingsError
 from engine.jobs.benchmark import benchmark
@@ -156,6 +157,8 @@ def test_weightings_that_the_runs_settings_forbid_are_left_out(partial: Benchmar
     compared = {one.weighting for one in partial.aggregation.same_updates}
     assert compared == {"agent", "samples", "equal", "inverse_loss", "loss_variance", "krum", "geometric_median"}
     assert {one.weighting for one in partial.aggregation.full_runs} == {"agent", "samples"}
+    assert set(partial.aggregation.left_out) == {"median", "trimmed_mean", "fedlaw"}
+    assert "fedlaw learns its weights from evaluations" in markdown(partial, "")
 
 
 def test_weights_are_means_over_seeds_in_which_other_hospitals_rest(partial: BenchmarkResults) -> None:
