@@ -111,7 +111,7 @@ Outcome = Literal["done", "cancelled", "failed"]
 Ending = Literal["done", "cancelled", "failed", "paused"]
 """How a stretch of work on a run ended; `paused`: too few hospitals took part in a round."""
 Stage = Literal["base", "local", "global"]
-Duty = Literal["training", "evaluation", "judging"]
+Duty = Literal["joining", "training", "evaluation", "judging"]
 Fault = Literal["raised", "late", "gone", "refused", "damaged", "unchanged", "too long", "copied", "stale"]
 """Why a hospital is left out: an exception ended its work; it missed the deadline; its process or connection is gone; its policy
 forbids what was asked, or it has another model; what it sent is not finite or does not fit; it trained nothing; its update is far
@@ -329,7 +329,10 @@ class UpdateReceived(Event, frozen=True, kw_only=True):
 
 
 class HospitalLost(Event, frozen=True, kw_only=True):
-    """A hospital is left out of the rest of a round's training, evaluation or judging. It is asked again the next time."""
+    """A hospital is left out of the rest of a round's training, evaluation or judging. It is asked again the next time.
+
+    Joining is before the first round, and counts as round 0: the run does not begin without it.
+    """
 
     round: int
     hospital: str

@@ -78,6 +78,8 @@ def _(event: UpdateReceived) -> str:
 def _(event: HospitalLost) -> str:
     if event.during == "training":
         return f"{event.hospital} is left out of round {event.round}: {event.reason}."
+    if event.during == "joining":
+        return f"{event.hospital} cannot begin: {event.reason}."
     what = "the evaluation" if event.during == "evaluation" else "judging the candidates"
     return f"{event.hospital} took no part in {what} of round {event.round}: {event.reason}."
 

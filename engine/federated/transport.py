@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 import time
 import traceback
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Protocol, TypeVar
 
+from engine.errors import FederationError
 from engine.federated.hospital import Hospital
 from engine.federated.update import Assessment, Assignment, Evaluation, Lost, Update, Verdict, lost_by
 from engine.model.adapters import Adapter
@@ -19,6 +20,14 @@ Assessing = Generator[Verdict | Lost | None, None, None]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+
+class NotReady(FederationError):
+    """A run cannot begin: hospitals are away, refuse, or have something else."""
+
+    def __init__(self, message: str, lost: Sequence[Lost], *, where: str, hint: str) -> None:
+        super().__init__(message, where=where, hint=hint)
+        self.lost = tuple(lost)
 
 
 class Transport(Protocol):

@@ -125,7 +125,7 @@ def reach(config: RunConfig) -> Reach:
 
 
 def known(folder: Path) -> dict[str, HospitalInfo]:
-    """The hospitals of a run as they entered it, out of its record; empty when a kill left none."""
+    """The hospitals of a run as they entered it, out of its record; empty when it never began."""
     path = folder / "events.jsonl"
     if not path.exists():
         return {}
@@ -134,6 +134,6 @@ def known(folder: Path) -> dict[str, HospitalInfo]:
             if not line.endswith(b"\n"):
                 break  # torn by a kill; it is cut off when the record is opened to go on
             event = decode_event(line).event
-            if isinstance(event, RunStarted):
+            if isinstance(event, RunStarted) and event.hospitals:  # there are none where it could not begin
                 return {hospital.name: hospital for hospital in event.hospitals}
     return {}

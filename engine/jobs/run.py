@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -13,20 +14,21 @@ from engine.aggregation.aggregator import Aggregator
 from engine.data.partition import list_hospitals
 from engine.errors import RunError
 from engine.federated.checkpoint import Checkpoint, RunFolder, changed_settings, settings_hash
-from engine.federated.collect import Paused
+from engine.federated.collect import Paused, told
 from engine.federated.coordinator import Coordinator, Position
 from engine.federated.event_log import EventLog
 from engine.federated.hospital import Hospital
-from engine.federated.transport import InProcess, Transport
+from engine.federated.transport import InProcess, NotReady, Transport
 from engine.jobs.context import Engine
 from engine.jobs.model import ensure_bank, model_held
-from engine.jobs.reach import Reach, reach
+from engine.jobs.reach import Reach, known, reach
 from engine.manifest import Manifest, read_manifest
 from engine.model.adapters import AdapterBank
 from engine.privacy.ledger import Ledgered
 from engine.protocol import (
     DROPPABLE,
     RECORDED,
+    AnyEvent,
     Ending,
     ModelLoaded,
     ResumeRun,
@@ -87,10 +89,31 @@ class _Session:
 def _session(engine: Engine, job: str, session: _Session) -> Job:
     """Reach the hospitals, and let go of them whatever happens."""
     try:
-        transport = yield from session.hospitals.open(session.bank, job, session.manifest)
+        try:
+            transport = yield from session.hospitals.open(session.bank, job, session.manifest)
+        except Exception as error:
+            yield from _not_begun(session, error)
+            raise
         yield from _rounds(engine, Ledgered(transport), session)
     finally:
         session.hospitals.close()
+
+
+def _not_begun(session: _Session, error: Exception) -> Job:
+    """Record who could not begin and why, so that the run can be listed, replayed and resumed like any other."""
+    begun = RunStarted(
+        run=session.manifest.run,
+        config=session.manifest.config,
+        hospitals=tuple(known(session.folder.path).values()),
+        completed=session.position.completed,
+    )
+    lost = error.lost if isinstance(error, NotReady) else ()
+    log = EventLog(session.folder.path / "events.jsonl")
+    try:
+        yield from _recorded(log, [begun, *(told(one, 0, "joining") for one in lost)])
+        yield _finish(log, session.position, session, "cancelled" if isinstance(error, Cancelled) else "failed")
+    finally:
+        log.close()
 
 
 def _rounds(engine: Engine, transport: Ledgered, session: _Session) -> Job:
@@ -109,16 +132,16 @@ def _rounds(engine: Engine, transport: Ledgered, session: _Session) -> Job:
             log.append(session.checkpoint.state.finished)  # killed between the checkpoint and its event
         yield from _recorded(log, _events(coordinator, session, engine.loaded))
     except Cancelled:
-        yield _finish(log, coordinator, session, "cancelled")
+        yield _finish(log, coordinator.position, session, "cancelled")
         raise
     except Paused:
-        yield _finish(log, coordinator, session, "paused")
+        yield _finish(log, coordinator.position, session, "paused")
         raise
     except Exception:
-        yield _finish(log, coordinator, session, "failed")
+        yield _finish(log, coordinator.position, session, "failed")
         raise
     else:
-        yield _finish(log, coordinator, session, "done")
+        yield _finish(log, coordinator.position, session, "done")
     finally:
         engine.live_run = ""
         log.close()
@@ -149,7 +172,7 @@ def _events(coordinator: Coordinator, session: _Session, loaded: ModelLoaded) ->
         yield event
 
 
-def _recorded(log: EventLog, events: Job) -> Job:
+def _recorded(log: EventLog, events: Iterable[AnyEvent | None]) -> Job:
     """The same events; those that belong to a run are written to its log first."""
     throttle = Throttle()
     for event in events:
@@ -158,15 +181,15 @@ def _recorded(log: EventLog, events: Job) -> Job:
         yield event
 
 
-def _finish(log: EventLog, coordinator: Coordinator, session: _Session, outcome: Ending) -> RunFinished:
+def _finish(log: EventLog, position: Position, session: _Session, outcome: Ending) -> RunFinished:
     """Note the outcome in manifest and log. What a full disk refuses was reported already; the run stays resumable."""
     finished = RunFinished(
         run=session.manifest.run,
         outcome=outcome,
-        completed=coordinator.position.completed,
+        completed=position.completed,
         rounds=session.manifest.rounds,
         folder=str(session.folder.path),
-        seconds=coordinator.position.seconds,
+        seconds=position.seconds,
     )
     with suppress(RunError):
         log.append(finished)  # first: a kill in between leaves a run that can be closed, not one that only says that it is

@@ -23,7 +23,7 @@ from engine.federated.flare.job import write_job
 from engine.federated.flare.kits import Federation, nvflare
 from engine.federated.flare.question import BEAT, PATIENCE_SECONDS, Question, in_thread, same
 from engine.federated.flare.worker import differences
-from engine.federated.transport import Assessing, Evaluating, Training
+from engine.federated.transport import Assessing, Evaluating, NotReady, Training
 from engine.federated.update import Assessment, Assignment, Lost, Update
 from engine.model.adapters import Adapter, digest_of
 from engine.protocol import AnyEvent, FederationBroke, HospitalInfo, Progress
@@ -65,12 +65,12 @@ class FlareTransport:
         """Digests of the adapters that a hospital has: the one it was given last, and the one it sent last."""
 
     def open(self, job: str) -> Opening:
-        """Submit the job and let everybody join. Raises FederationError when somebody is missing, or has something else."""
+        """Submit the job and let everybody join. Raises NotReady when somebody is missing, or has something else."""
         yield from self._submit(job)
-        missing = [name for name in self._names if name not in self._infos]
+        missing = [self._absent(name) for name in self._names if name not in self._infos]
         if missing:
-            why = "; ".join(f"{name}: {self._absent(name).reason}" for name in missing)
-            raise FederationError(f"not every hospital can begin: {why}.", where=self._federation.name, hint=BEGIN)
+            why = "; ".join(f"{one.hospital}: {one.reason}" for one in missing)
+            raise NotReady(f"not every hospital can begin: {why}.", missing, where=self._federation.name, hint=BEGIN)
 
     def close(self) -> None:
         """Everybody stops; the job ends."""
@@ -249,9 +249,8 @@ class FlareTransport:
         connected = yield from in_thread(self._connected)
         present = [name for name in self._names if name in connected]
         if not present:
-            raise FederationError(
-                "no hospital is connected.", where=self._federation.name, hint="`fedmed-tui federation status` says who is."
-            )
+            away, hint = map(self._absent, self._names), "`fedmed-tui federation status` says who is."
+            raise NotReady("no hospital is connected.", list(away), where=self._federation.name, hint=hint)
         config = self._invitation.config.federation
         least = len(present) if job else min(len(present), config.needed(len(self._names)))
         with Door() as door, tempfile.TemporaryDirectory() as work:
