@@ -125,8 +125,10 @@ class ChatDesk:
             self._failed(error)
             return
         self.questions = [*(one for one in before if one not in self.questions), *self.questions]
+        since = self.conversation(run, adapters).exchanges
+        known = {exchange.asked for exchange in since}  # what was answered meanwhile is kept already
+        earlier = [one for one in earlier if one.asked not in known]
         if earlier:
-            since = self.conversation(run, adapters).exchanges
             self._conversations[key] = Conversation(adapters, [*map(_remembered, earlier), *since])
             self._changed()
 

@@ -305,6 +305,18 @@ async def test_the_screen_does_not_wait_for_a_history_that_another_window_holds(
     assert [one.question for one in yesterday.conversation("", "base")] == ["what is gout", "fever"]
 
 
+async def test_what_was_answered_before_the_history_was_read_stands_there_once(fake_app: FedMedApp) -> None:
+    async with fake_app.run_test(size=(120, 36)) as pilot:
+        workspace = fake_app.workspace
+        await until(pilot, lambda: workspace.status.ready)
+        workspace.chat.ask(workspace.place, ("base",), "fever")
+        await until(pilot, lambda: not workspace.chat.job)
+
+        await workspace.chat.recall("", ("base",))
+
+        assert [one.question for one in workspace.conversation(("base",)).exchanges] == ["fever"]
+
+
 async def test_an_earlier_session_is_shown_and_not_told_to_the_model(fake_app: FedMedApp, yesterday: History) -> None:
     async with fake_app.run_test(size=(120, 36)) as pilot:
         await pilot.press("5")
