@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 import traceback
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -39,6 +40,7 @@ from engine.protocol import (
     UpdateReceived,
     decode_command,
     encode_event,
+    job_of,
 )
 from engine.resources import give_back_memory, read_resources
 from engine.scheduler import Scheduler
@@ -55,6 +57,15 @@ WORK_DONE = (UpdateReceived, RoundFinished, JobFinished)
 """After these, memory that the work needed is given back."""
 
 
+@dataclass(frozen=True)
+class Refused:
+    """A line that is no command. Whoever sent it is told, as far as the line says who that was."""
+
+    job: str
+    """Empty when the line does not say."""
+    error: Exception
+
+
 class Process:
     """The loop between the two pipes."""
 
@@ -62,7 +73,7 @@ class Process:
         self._events = events
         self._seq = 0
         self._throttle = Throttle()
-        self._inbox: queue.SimpleQueue[AnyCommand | ProtocolError | None] = queue.SimpleQueue()
+        self._inbox: queue.SimpleQueue[AnyCommand | Refused | None] = queue.SimpleQueue()
         self._engine = Engine()
         self._scheduler = Scheduler(self.emit, self.report)
         self._ending = False
@@ -104,8 +115,8 @@ class Process:
         for line in sys.stdin.buffer:
             try:
                 self._inbox.put(decode_command(line))
-            except ProtocolError as error:
-                self._inbox.put(error)
+            except Exception as error:  # not the expected kind alone: a reader that stopped would leave everybody waiting
+                self._inbox.put(Refused(job_of(line), error))
         self._inbox.put(None)
         watchdog = threading.Timer(ORPHAN_SECONDS, os._exit, args=(0,))
         watchdog.daemon = True
@@ -119,13 +130,15 @@ class Process:
                 self._handle(self._inbox.get(timeout=IDLE_SECONDS) if wait else self._inbox.get_nowait())
                 wait = False
 
-    def _handle(self, command: AnyCommand | ProtocolError | None) -> None:
+    def _handle(self, command: AnyCommand | Refused | None) -> None:
         match command:
             case None | Shutdown():
                 self._ending = True
                 self._scheduler.cancel_all()
-            case ProtocolError():
-                self.report("", command)
+            case Refused(job=job, error=error):
+                self.report(job, error)
+                if job:
+                    self.emit(JobFinished(job=job, outcome="failed"))
             case Hello():
                 self._greet(command)
             case Cancel():

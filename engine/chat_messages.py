@@ -48,7 +48,7 @@ class Asking(Command, frozen=True, kw_only=True):
     temperature: Annotated[float, Meta(ge=0.0)] = 0.0
     """0 is greedy."""
     top_p: Annotated[float, Meta(gt=0.0, le=1.0)] = 0.95
-    seed: Annotated[int, Meta(ge=0)] = 0
+    seed: Annotated[int, Meta(ge=0, lt=2**31)] = 0
     repetition_penalty: Annotated[float, Meta(ge=1.0)] = 1.1
     """Above 1, what the answer has said already becomes less likely."""
     score: bool = True

@@ -479,6 +479,16 @@ class CommandLine(Struct, frozen=True, kw_only=True):
     v: int = VERSION
 
 
+class _Addressed(Struct, frozen=True, kw_only=True):
+    """As much of a command's envelope as says whose it is."""
+
+    job: str = ""
+
+
+class _AddressedLine(Struct, frozen=True, kw_only=True):
+    command: _Addressed
+
+
 class Stamped(Struct, frozen=True, kw_only=True):
     """The envelope of an event: what, in which order, when."""
 
@@ -492,6 +502,7 @@ T = TypeVar("T", CommandLine, Stamped)
 
 _encoder = msgspec.json.Encoder()
 _command_decoder = msgspec.json.Decoder(CommandLine)
+_address_decoder = msgspec.json.Decoder(_AddressedLine)
 _event_decoder = msgspec.json.Decoder(Stamped)
 
 
@@ -509,6 +520,14 @@ def decode_command(line: bytes) -> AnyCommand:
     """Raises ProtocolError for anything but one command of this version."""
     envelope = _decode(_command_decoder, line)
     return envelope.command
+
+
+def job_of(line: bytes) -> str:
+    """Whose command a line is that `decode_command` refuses; empty when that cannot be told."""
+    try:
+        return _address_decoder.decode(line).command.job
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return ""
 
 
 def decode_event(line: bytes) -> Stamped:

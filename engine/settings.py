@@ -253,8 +253,16 @@ def _in_words(complaint: str, where: str) -> SettingsError:
 def _check_across_fields(config: RunConfig, where: str) -> None:
     if len(set(config.data.hospitals)) != len(config.data.hospitals):
         raise SettingsError("a hospital is named twice in data.hospitals.", where=where, hint="Name each once.")
-    for complaint in contradictions(config):
+    for complaint in (*_infinite(config), *contradictions(config)):
         raise complaint
+
+
+def _infinite(config: RunConfig) -> Iterator[SettingsError]:
+    """Numbers that are none: `inf` and `nan` are TOML, but no JSON, in which a configuration travels and is kept."""
+    for section, values in msgspec.to_builtins(config).items():
+        for name, value in values.items() if isinstance(values, dict) else ():
+            if isinstance(value, float) and not math.isfinite(value):
+                yield SettingsError(f"{value} is no finite number.", where=f"{section}.{name}", hint="Give a number.")
 
 
 def contradictions(config: RunConfig) -> Iterator[SettingsError]:

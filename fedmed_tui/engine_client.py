@@ -21,6 +21,7 @@ from engine.protocol import (
     MAX_LINE_BYTES,
     AnyCommand,
     Cancel,
+    Failure,
     Hello,
     JobFinished,
     Shutdown,
@@ -163,6 +164,8 @@ class EngineClient:
                 if isinstance(stamped.event, JobFinished):
                     self._close_job(stamped.event.job)
                 self._on_event(stamped)
+                if isinstance(stamped.event, Failure) and not stamped.event.job:
+                    raise ProtocolError(stamped.event.message)  # it could not read a command: whose, nobody can tell
         except ProtocolError as error:
             complaint = str(error)
             with suppress(ProcessLookupError):

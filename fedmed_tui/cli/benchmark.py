@@ -51,7 +51,7 @@ def benchmark(
         list[str] | None, typer.Option(metavar="SUITE", help=f"Only this; may be repeated: {', '.join(SUITES)}.")
     ] = None,
     gpu: Annotated[int | None, typer.Option(metavar="N", min=0, help="Compute on this CUDA card.")] = None,
-    seeds: Annotated[int, typer.Option(min=1, help="Complete runs per weighting.")] = PLAIN.seeds,
+    seeds: Annotated[int, typer.Option(min=1, max=100, help="Complete runs per weighting.")] = PLAIN.seeds,
     weightings: Annotated[str, typer.Option(metavar="A,B", help="Compared on complete runs.")] = ",".join(PLAIN.weightings),
     test_pairs: Annotated[int, typer.Option(min=0, help="Test pairs per hospital; 0 is all.")] = PLAIN.test_pairs,
     items: Annotated[int, typer.Option(min=0, help="Multiple-choice questions per set; 0 is all.")] = PLAIN.items,

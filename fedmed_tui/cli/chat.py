@@ -38,9 +38,11 @@ def chat(
     query: Annotated[str | None, typer.Option(metavar="TEXT", help="One question; without it, a conversation.")] = None,
     system: Annotated[str, typer.Option(metavar="TEXT", help="What the model is told before the question.")] = SYSTEM_PROMPT,
     max_tokens: Annotated[int, typer.Option(min=1, metavar="N", help="Longest answer.")] = 200,
-    temperature: Annotated[float, typer.Option(min=0.0, metavar="T", help="0 takes the likeliest token, 1 draws freely.")] = 0.0,
+    temperature: Annotated[
+        float, typer.Option(min=0.0, max=100.0, metavar="T", help="0 takes the likeliest token, 1 draws freely.")
+    ] = 0.0,
     top_p: Annotated[float, typer.Option(min=0.01, max=1.0, metavar="P", help="Draw from this share of probability.")] = 0.95,
-    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Same seed, same draw.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, metavar="N", help="Same seed, same draw.")] = 0,
     hint: Annotated[bool, typer.Option("--hint", help="Also say which hospital's adapter finds the question least new.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Standard output is the engine's events, one a line.")] = False,
 ) -> int:

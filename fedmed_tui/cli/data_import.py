@@ -37,7 +37,7 @@ Encoding = Annotated[str, typer.Option(help="Of a text file, e.g. cp1252.", show
 Licence = Annotated[str, typer.Option(help="Written into the manifests.", show_default="as the source says")]
 AllowRejects = Annotated[bool, typer.Option("--allow-rejects", help="Go on when more than 5 % of the rows cannot be used.")]
 Deidentify = Annotated[bool, typer.Option("--deidentify", help="Replace names, dates of birth, numbers … with placeholders.")]
-Seed = Annotated[int, typer.Option(min=0, help="Of the splits and of the strategy.")]
+Seed = Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Of the splits and of the strategy.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing.")]
 
 
@@ -95,7 +95,7 @@ def partition(
     hospitals: Annotated[int, typer.Option(min=2, max=1000, help="How many.")] = 3,
     names: Annotated[str, typer.Option(metavar="A,B,C", help="What they are called.")] = "",
     field: Annotated[str, typer.Option(metavar="FIELD", help="For natural: the field that says which hospital.")] = "",
-    alpha: Annotated[float, typer.Option(help="For dirichlet: 0.1 is very uneven, 100 is even.")] = 0.5,
+    alpha: Annotated[float, typer.Option(min=0.001, max=1e6, help="For dirichlet: 0.1 is very uneven, 100 is even.")] = 0.5,
     sizes: Annotated[str, typer.Option(metavar="N,N", help="For quantity: pairs per hospital.")] = "",
     proportions: Annotated[str, typer.Option(metavar="45,25,30", help="For quantity: shares.")] = "",
     whole_topics: Annotated[bool, typer.Option("--whole-topics", help="Keep every topic at one hospital.")] = False,

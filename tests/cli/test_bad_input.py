@@ -91,6 +91,8 @@ WITHOUT_A_RUN: dict[str, tuple[Arrange, str, str]] = {
         "training.rounds: expected a whole number >= 1",
         "settings",
     ),
+    "a setting that is infinite": (arguments("train", "--set", "lora.alpha=inf"), "lora.alpha: inf", "Give a number"),
+    "more seeds than a benchmark takes": (arguments("benchmark", "--seeds", "101"), "--seeds", "less than or equal to 100"),
     "setting outside its choices": (
         arguments("train", "--device", "tpu"),
         "model.device: not one of its choices: 'tpu'",

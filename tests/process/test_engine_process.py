@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import os
 import signal
 import subprocess
@@ -15,6 +16,7 @@ import pytest
 from engine import locations
 from engine.protocol import (
     BASE,
+    MAX_LINE_BYTES,
     Chat,
     ChatFinished,
     ChatText,
@@ -25,12 +27,17 @@ from engine.protocol import (
     JobFinished,
     PartitionDescribed,
     ResumeRun,
+    RunBenchmark,
     RunFinished,
+    Stamped,
     StartRun,
     StepDone,
     UpdateReceived,
+    encode_command,
+    encode_event,
 )
-from engine.settings import RunConfig
+from engine.settings import LoraSettings, RunConfig
+from fedmed_tui.engine_client import EngineClient
 from tests.process.conftest import engine, tiny_config
 
 
@@ -165,6 +172,45 @@ def test_garbage_on_its_input_is_refused_and_the_engine_goes_on(home: Path) -> N
 
     types = [json.loads(line)["event"]["type"] for line in result.stdout.splitlines()]
     assert "Failure" in types and types.count("JobFinished") == 1
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        RunBenchmark(job="refused", run="r", seeds=101),
+        StartRun(job="refused", run="r", config=RunConfig(lora=LoraSettings(alpha=math.inf))),
+    ],
+    ids=lambda command: type(command).__name__,
+)
+async def test_whoever_sent_a_command_that_is_refused_is_told(home: Path, command: RunBenchmark | StartRun) -> None:
+    async with engine() as driver:
+        driver.client.send(command)
+        ended = await driver.until(JobFinished, may_fail=True)
+
+    assert (ended.job, ended.outcome) == ("refused", "failed")
+    assert [failure.job for failure in driver.all(Failure)] == ["refused"]
+
+
+def test_a_line_that_is_too_long_is_answered_to_its_job(home: Path) -> None:
+    long = encode_command(DescribeData(job="long", folder="x" * MAX_LINE_BYTES))
+
+    said = [json.loads(line)["event"] for line in speak(long, home).stdout.splitlines()]
+
+    assert {"type": "JobFinished", "job": "long", "outcome": "failed"} in said
+
+
+async def test_when_nobody_can_tell_whose_command_was_refused_nobody_is_left_waiting(home: Path) -> None:
+    unread = Failure(job="", title="Protocol", message="not a line of this protocol.", where="", hint="")
+    answer = encode_event(Stamped(seq=1, time=0.0, event=unread)).decode()
+    ended = asyncio.get_running_loop().create_future()
+    deaf = (sys.executable, "-c", f"import sys; sys.stdin.readline(); print({answer!r}, flush=True); sys.stdin.read()")
+    client = EngineClient(lambda stamped: None, ended.set_result, attached=False, argv=deaf)
+    await client.start()
+    client.send(DescribeData(job="data"))
+
+    exit = await asyncio.wait_for(ended, 60)
+
+    assert exit.sentence == "not a line of this protocol."
 
 
 def test_a_stray_print_cannot_reach_the_events(home: Path) -> None:

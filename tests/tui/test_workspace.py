@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
 from itertools import pairwise
 
 import pytest
@@ -10,7 +12,7 @@ from conftest import run_asked_for
 
 from engine.errors import EngineError
 from engine.protocol import JobFinished, Progress, RunFinished, Stamped
-from engine.settings import DEMO
+from engine.settings import DEMO, LoraSettings, RunConfig
 from fedmed_tui.engine_client import EngineExit
 from fedmed_tui.state import RunState
 from fedmed_tui.widgets.chart import MOST_POINTS, thinned
@@ -136,6 +138,19 @@ def test_a_run_that_did_not_begin_leaves_the_one_before_on_the_screens() -> None
     told(workspace, JobFinished(job=workspace.run_job, outcome="failed"))
 
     assert workspace.run.run == script.RUN
+
+
+async def test_a_run_that_the_real_engine_refuses_unread_is_over_and_its_reason_told() -> None:
+    workspace, reasons, ended = Workspace(), [], asyncio.Event()
+    workspace.on_failure = reasons.append
+    await workspace.open_engine()
+    workspace.on_change = lambda: ended.set() if reasons and not workspace.training else None
+    workspace.start_run(RunConfig(lora=LoraSettings(alpha=math.inf)))
+
+    await asyncio.wait_for(ended.wait(), 60)
+    await workspace.close()
+
+    assert workspace.activity == "ended" and "lora.alpha" in reasons[0].message
 
 
 def test_a_run_whose_engine_had_to_be_ended_to_stop_it_is_not_gone_on_with() -> None:

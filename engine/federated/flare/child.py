@@ -20,6 +20,7 @@ from engine.protocol import (
     AnyEvent,
     Attend,
     Cancel,
+    Failure,
     Hello,
     JobFinished,
     Shutdown,
@@ -122,6 +123,8 @@ class Child:
                 if event.outcome != "done":
                     raise Fallen("late" if event.outcome == "cancelled" else "raised")
                 return
+            if isinstance(event, Failure) and not event.job:  # it could not read a command, and will not answer it
+                raise Fallen("raised")
             if isinstance(event, TOLD):
                 tell(event)
         raise Fallen("gone", process.wait())
