@@ -1,4 +1,4 @@
-"""`python -m fedmed_tui` is `fedmed-tui`."""
+"""`python -P -m fedmed_tui` is `fedmed-tui`."""
 
 from __future__ import annotations
 

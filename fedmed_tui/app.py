@@ -17,13 +17,14 @@ from engine.protocol import Failure
 from engine.settings import RunConfig
 from fedmed_tui import runs
 from fedmed_tui.commands import FedMedCommands
+from fedmed_tui.engine_client import ENGINE_ARGV
 from fedmed_tui.export import export_run
 from fedmed_tui.keys import BINDINGS, SINGLE_KEYS
 from fedmed_tui.state import RunState
 from fedmed_tui.styles_cache import let_removed_widgets_go
 from fedmed_tui.theme import DARK, LIGHT, THEMES
 from fedmed_tui.widgets.text import safe
-from fedmed_tui.workspace import ENGINE_ARGV, Workspace
+from fedmed_tui.workspace import Workspace
 from screens.aggregator import AggregatorScreen
 from screens.base import ModeScreen
 from screens.benchmark import BenchmarkScreen

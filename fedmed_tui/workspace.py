@@ -6,7 +6,6 @@ Screens read its fields and call its methods; events change it; `on_change` tell
 from __future__ import annotations
 
 import asyncio
-import sys
 import time
 from collections.abc import Callable
 from functools import singledispatchmethod
@@ -33,13 +32,12 @@ from fedmed_tui.benchmark_desk import BenchmarkDesk
 from fedmed_tui.chatdesk import ChatDesk, Place
 from fedmed_tui.conversation import Conversation
 from fedmed_tui.datadesk import DataDesk
-from fedmed_tui.engine_client import EngineClient, EngineExit
+from fedmed_tui.engine_client import ENGINE_ARGV, EngineClient, EngineExit
 from fedmed_tui.engine_status import EngineStatus
 from fedmed_tui.state import RunState
 from fedmed_tui.what_if import WhatIfDesk
 
 Activity = Literal["starting", "ready", "loading", "training", "stopping", "answering", "measuring", "ended"]
-ENGINE_ARGV = (sys.executable, "-m", "engine")
 
 
 class Workspace:

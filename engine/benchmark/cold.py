@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from threading import Thread
 from typing import IO
 
 from engine.benchmark.suite import NotMeasured
+from engine.interpreter import module_argv
 from engine.protocol import Chat, ChatFinished, ChatText, Failure, Hello, JobFinished, decode_event, encode_command
 
 PAUSE = 0.02
@@ -44,7 +44,7 @@ def ask_cold(question: Chat, *, attached: bool) -> Generator[None, None, tuple[f
 @contextmanager
 def _engine(commands: list[Hello | Chat]) -> Iterator[Iterator[bytes | None]]:
     """Lines of a new engine's standard output as they come, and None while there is none. The process ends with the block."""
-    process = Popen([sys.executable, "-m", "engine"], stdin=PIPE, stdout=PIPE)
+    process = Popen(module_argv("engine"), stdin=PIPE, stdout=PIPE)
     assert process.stdin is not None and process.stdout is not None
     inbox: Queue[bytes] = Queue()
     Thread(target=_read, args=(process.stdout, inbox), daemon=True).start()

@@ -21,6 +21,7 @@ from engine.federated.flare.kits import Federation
 from engine.settings import RunConfig
 from fedmed_tui.sites import Site
 from tests.process.conftest import tiny_config
+from tests.process.planted import plant
 
 HOSPITALS = ("A", "B", "C")
 PATIENCE = 90.0
@@ -141,6 +142,8 @@ def federation_home(tmp_path_factory: pytest.TempPathFactory, model_cache: Path)
 def deployment(federation_home: Path, runtime: ModuleType) -> Iterator[Deployment]:
     """Up, with everybody connected. A test that takes somebody away brings them back."""
     federation = kits.create_federation("city", "localhost", free_port(), HOSPITALS)
+    for participant in ("server", *HOSPITALS):
+        plant(federation.kit(participant))
     running = Deployment(federation, runtime, federation_home / "lookups.txt")
     try:
         for participant in ("server", *HOSPITALS):

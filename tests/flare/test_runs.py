@@ -17,6 +17,7 @@ from engine.protocol import (
 )
 from tests.flare.conftest import HOSPITALS, Deployment, city_config, digests, eventually
 from tests.process.conftest import engine, tiny_config
+from tests.process.planted import MARK
 
 pytestmark = pytest.mark.usefixtures("federation_home")
 
@@ -30,6 +31,10 @@ async def test_a_run_over_the_federation_gives_the_same_bits_as_in_one_process(d
 
     assert digests("there") == digests("here")
     assert not driver.all(HospitalLost)
+
+
+def test_no_process_ran_a_module_that_somebody_put_into_a_kit(deployment: Deployment) -> None:
+    assert not list(deployment.federation.folder.rglob(MARK))
 
 
 @pytest.mark.slow

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Literal
 
+from engine.interpreter import module_argv
 from engine.protocol import (
     AnyCommand,
     AnyEvent,
@@ -139,7 +139,7 @@ class Child:
     def _start(self) -> None:
         with (self._kit / "engine.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "engine"],
+                module_argv("engine"),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,

@@ -9,7 +9,6 @@ Both see messages as bytes (see `wire`): nothing is unpickled anywhere.
 from __future__ import annotations
 
 import os
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -30,6 +29,7 @@ from nvflare.lighter.provisioner import Provisioner
 from engine.errors import FederationError
 from engine.federated.flare.channel import BEAT_SECONDS, Answer, Call, Halt, Line, News, Sites, knock
 from engine.federated.flare.child import Child, Fallen
+from engine.interpreter import module_argv
 from engine.protocol import Stamped, encode_event
 
 KIT, DATA = "FEDMED_KIT", "FEDMED_HOSPITAL_DATA"
@@ -111,7 +111,7 @@ def hospital_argv(kit: Path, hospital: str) -> list[str]:
 
 def _argv(module: str, kit: Path, config: str, *settings: str) -> list[str]:
     settings = ("secure_train=true", *settings, "config_folder=config")
-    return [sys.executable, "-u", "-m", f"nvflare.private.fed.app.{module}", "-m", str(kit), "-s", config, "--set", *settings]
+    return module_argv(f"nvflare.private.fed.app.{module}", "-m", kit, "-s", config, "--set", *settings)
 
 
 # --- the operator --------------------------------------------------------------------------------------------------------------

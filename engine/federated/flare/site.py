@@ -1,4 +1,4 @@
-"""One site of a federation as a process in the foreground: `python -m engine.federated.flare.site KIT [DATA]`.
+"""One site of a federation as a process in the foreground: `python -P -m engine.federated.flare.site KIT [DATA]`.
 
 It starts NVFlare's process for the kit and waits. Ctrl+C or SIGTERM ends that process and everything below it, so that nothing is
 left behind; when this process is killed outright, NVFlare's and the engine's processes notice and end by themselves.
@@ -19,13 +19,14 @@ import psutil
 
 from engine.errors import FederationError, FedMedError
 from engine.federated.flare.kits import nvflare, partition_folder
+from engine.interpreter import SAFE, module_argv
 
 GRACE_SECONDS = 8.0
 
 
 def site_argv(kit: Path, data: Path | None = None) -> list[str]:
     """How to start it from another process."""
-    return [sys.executable, "-m", "engine.federated.flare.site", str(kit), *([str(data)] if data else [])]
+    return module_argv("engine.federated.flare.site", kit, *([data] if data else []))
 
 
 def main(arguments: list[str]) -> int:
@@ -53,7 +54,7 @@ def _prepared(kit: Path, data: Path | None) -> tuple[list[str], dict[str, str]]:
     from engine.federated.flare.policy import read_policy
 
     runtime = nvflare()
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    environment = {**os.environ, **SAFE, "PYTHONUNBUFFERED": "1"}
     if (kit / "startup" / "fed_server.json").is_file():
         return runtime.server_argv(kit), environment
     try:
