@@ -114,7 +114,11 @@ def sketch_pairs(command: SketchPairs) -> Generator[Progress | SketchesWritten, 
 
 
 def match(sketches: Sequence[Sketches], threshold: float) -> Iterator[int | Matches]:
-    """Compare every pair with every other; yields how many are done, and at last the Matches."""
+    """Compare every pair with every other; yields how many are done, and at last the Matches.
+
+    Raises DataError for sketches of different salts, in which copies could not be seen.
+    """
+    _check_keys(sketches)
     groups, signatures = _grouped(sketches)
     exact = _exact_copies(sketches)
     matches = Matches()
@@ -248,6 +252,19 @@ def _check_names(hospitals: list[str]) -> None:
     twice = [name for name, count in Counter(hospitals).items() if count > 1]
     if twice:
         raise DataError(f"two files of sketches are of hospital {twice[0]}.", where="sketches", hint="Give one per hospital.")
+
+
+def _check_keys(sketches: Sequence[Sketches]) -> None:
+    by_key: dict[bytes, list[str]] = defaultdict(list)
+    for one in sketches:
+        by_key[one.key_check].append(one.hospital)
+    if len(by_key) > 1:
+        parties = " and ".join(", ".join(hospitals) for hospitals in by_key.values())
+        raise DataError(
+            f"the sketches of {parties} were made with different salts: no copy could be seen.",
+            where="sketches",
+            hint="Make them anew with one salt that all hospitals share, and one version of this program.",
+        )
 
 
 def _id(ids: dict[str, list[str]], hospital: str, position: int) -> str:

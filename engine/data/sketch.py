@@ -13,7 +13,7 @@ import hashlib
 import hmac
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,7 +30,7 @@ SHINGLE = 3
 """Words in a row that count as one feature."""
 FINGERPRINT_BYTES = 16
 BATCH = 200
-FORMAT = 1
+FORMAT = 2
 WORD = re.compile(r"\w+")
 
 
@@ -45,6 +45,9 @@ class Sketches:
     """(pairs, 512) uint32"""
     held_out: np.ndarray
     """(pairs,) bool: validation or test"""
+    key_check: bytes
+    """Equal for sketches made with the same salt and in the same way; in others no copy can be seen. It tells no more of the salt
+    than the hash of a well-known text would."""
 
     def __len__(self) -> int:
         return len(self.held_out)
@@ -78,7 +81,8 @@ def sketch(hospital: str, pairs: Sequence[Pair], salt: str) -> Iterator[int | Sk
         signatures[at] = minhash.hashvalues
         if at % BATCH == 0:
             yield at
-    yield Sketches(hospital, fingerprints, signatures, np.array([pair.split != TRAIN for pair in pairs], bool))
+    held_out = np.array([pair.split != TRAIN for pair in pairs], bool)
+    yield Sketches(hospital, fingerprints, signatures, held_out, _key_check(key))
 
 
 def save(sketches: Sketches, path: Path) -> None:
@@ -93,6 +97,7 @@ def save(sketches: Sketches, path: Path) -> None:
                 fingerprints=sketches.fingerprints,
                 signatures=sketches.signatures,
                 held_out=sketches.held_out,
+                key_check=np.frombuffer(sketches.key_check, np.uint8),
             )
     except OSError as error:
         raise unwritable(path, error) from None
@@ -102,22 +107,36 @@ def load(path: Path) -> Sketches:
     """Read what `save` wrote. Raises DataError for anything else."""
     try:
         with np.load(path, allow_pickle=False) as stored:
-            sketches = Sketches(
-                str(stored["hospital"]), stored["fingerprints"], stored["signatures"], stored["held_out"].astype(bool)
-            )
-            sound = int(stored["format"]) == FORMAT and _sound(sketches)
+            made = int(stored["format"])
+            sketches = _taken_out(stored) if made == FORMAT else None
+            sound = sketches is None or _sound(sketches)
     except OSError as error:
         raise unreadable(path, error) from None
     except Exception:  # the library raises many kinds for a file that is not its own
-        sound = False
+        sketches, sound = None, False
     if not sound:
         raise DataError("is not a file of sketches.", where=str(path), hint="Make it with `fedmed-tui data sketch`.")
+    if sketches is None:
+        raise DataError(
+            f"was made by another version of this program (form {made}, here {FORMAT}).",
+            where=str(path),
+            hint="Use one version everywhere, and make every sketch anew.",
+        )
     return sketches
+
+
+def _taken_out(stored: Mapping[str, np.ndarray]) -> Sketches:
+    held_out, key_check = stored["held_out"].astype(bool), stored["key_check"].tobytes()
+    return Sketches(str(stored["hospital"]), stored["fingerprints"], stored["signatures"], held_out, key_check)
 
 
 def _sound(sketches: Sketches) -> bool:
     kinds = (sketches.fingerprints, np.uint8, FINGERPRINT_BYTES), (sketches.signatures, np.uint32, PERMUTATIONS)
     return all(array.dtype == kind and array.shape == (len(sketches), width) for array, kind, width in kinds)
+
+
+def _key_check(key: bytes) -> bytes:
+    return hmac.digest(key, f"{FORMAT} {PERMUTATIONS} {SHINGLE} {FINGERPRINT_BYTES}".encode(), "sha256")[:FINGERPRINT_BYTES]
 
 
 def _empty_minhash(key: bytes) -> MinHash:

@@ -106,11 +106,30 @@ def test_empty_and_tiny_texts_are_compared_too() -> None:
 # --- what is shown to whom -----------------------------------------------------------------------------------------------------
 
 
-def test_hospitals_with_different_salts_find_nothing() -> None:
-    *_, found = match([_sketch([_pair("1", TEXT)]), _sketch([_pair("2", TEXT, "B")], salt="another salt")], 0.8)
+def test_sketches_of_different_salts_are_refused_with_the_hospitals_that_differ() -> None:
+    sketches = [_sketch([_pair(name, TEXT, name)], "another salt" if name == "C" else SALT) for name in "ABC"]
 
-    assert isinstance(found, Matches)
-    assert not found.cells
+    with pytest.raises(DataError, match="of A, B and C were made with different salts"):
+        list(match(sketches, 0.8))
+
+
+def test_files_of_different_salts_are_refused(home: Path) -> None:
+    files = []
+    for hospital, salt in (("A", SALT), ("B", SALT + "\n")):
+        files.append(str(home / f"{hospital}.sketch"))
+        save(_sketch([_pair("1", TEXT, hospital)], salt), Path(files[-1]))
+
+    with pytest.raises(DataError, match="different salts"):
+        last(check_overlap(CheckOverlap(job="o", sketches=tuple(files))), OverlapMeasured)
+
+
+def test_sketches_of_another_version_are_refused_in_words(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as earlier:
+        earlier.setattr("engine.data.sketch.FORMAT", 1)
+        save(_sketch([_pair("1", TEXT)]), home / "a.sketch")
+
+    with pytest.raises(DataError, match="another version"):
+        load(home / "a.sketch")
 
 
 def test_without_the_salt_a_guessed_text_cannot_be_recognised() -> None:
@@ -139,6 +158,7 @@ def test_files_of_sketches_give_the_same_answer_as_the_folder_and_hold_no_text(h
     assert by_files.leaks == by_folder.leaks
     assert sum(cell.exact for cell in by_files.cells if (cell.hospital, cell.other) == ("B", "A")) == 20
     loaded = load(home / "A.sketch")
+    assert len(loaded.key_check) == 16
     assert loaded.signatures.nbytes + loaded.fingerprints.nbytes == 40 * (512 * 4 + 16)
     assert b"ailment" not in (home / "A.sketch").read_bytes()
 
@@ -199,4 +219,4 @@ def test_a_threshold_out_of_range(home: Path, threshold: float) -> None:
 def test_the_split_of_a_pair_is_the_only_thing_shown_beside_hashes() -> None:
     pairs = [_pair("1", TEXT), replace(_pair("2", TEXT), split="test")]
 
-    assert list(vars(_sketch(pairs))) == ["hospital", "fingerprints", "signatures", "held_out"]
+    assert list(vars(_sketch(pairs))) == ["hospital", "fingerprints", "signatures", "held_out", "key_check"]
