@@ -5,13 +5,58 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Mapping
-from contextlib import suppress
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import FrameType
 
 from engine.interpreter import module_argv
 
 END_SECONDS = 25.0
+ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
+"""What tells a process to end, beside Ctrl+C: `kill` or a service manager, and a terminal that is closed."""
+
+
+def run_site(kit: Path, data: Path, environment: Mapping[str, str]) -> int:
+    """Run a site in this terminal until it ends, or this process is told to end.
+
+    Returns:
+        Its exit code; 0 when this process was told to end, and the site has ended with it.
+    """
+    told, sites = threading.Event(), list[Site]()
+
+    def end() -> None:
+        told.set()
+        for site in sites:
+            site.process.terminate()
+
+    with when_told_to_end(end, signal.SIGINT, *ENDING):
+        sites.append(Site(kit, data, environment))
+        if told.is_set():  # while the site was being started
+            end()
+        code = sites[0].process.wait()
+    return 0 if told.is_set() else code
+
+
+@contextmanager
+def when_told_to_end(act: Callable[[], object], *signals: signal.Signals) -> Iterator[None]:
+    """Act on the first of these signals and do nothing at the others. A hang-up that `nohup` keeps away stays away."""
+    told = False
+
+    def handler(number: int, frame: FrameType | None) -> None:
+        nonlocal told
+        if not told:
+            told = True
+            act()
+
+    heard = [one for one in signals if one == signal.SIGINT or signal.getsignal(one) != signal.SIG_IGN]
+    before = {one: signal.signal(one, handler) for one in heard}
+    try:
+        yield
+    finally:
+        for one, usual in before.items():
+            signal.signal(one, usual)
 
 
 class Site:
@@ -39,14 +84,6 @@ class Site:
         )
         if output:
             output.close()
-
-    def wait(self) -> int:
-        """Until it ends; Ctrl+C ends it. Returns its exit code, 0 after Ctrl+C."""
-        try:
-            return self.process.wait()
-        except KeyboardInterrupt:
-            self.stop()
-            return 0
 
     def stop(self) -> None:
         """End it and all of its processes."""

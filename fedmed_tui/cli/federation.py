@@ -23,7 +23,7 @@ from fedmed_tui.cli.output import event_output
 from fedmed_tui.cli.rehearsal import rehearse
 from fedmed_tui.cli.session import run_job
 from fedmed_tui.plain_text import on_one_line
-from fedmed_tui.sites import Site
+from fedmed_tui.sites import run_site
 
 JOB = "federation"
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The federation's name.")]
@@ -72,13 +72,16 @@ def hospital_start(
     data: Annotated[Path, typer.Option(metavar="FOLDER", help="This hospital's partition: data/processed/hospital_A.")],
     model: Annotated[str, typer.Option(help="Where this machine has the base model.", show_default="as the run says")] = "",
 ) -> int:
-    """Join a federation with this machine's data; goes on until Ctrl+C. KIT/local/policy.toml says what is allowed."""
+    """Join a federation with this machine's data. KIT/local/policy.toml says what is allowed.
+
+    It goes on until Ctrl+C, SIGTERM or the end of the terminal (nohup keeps it), and ends with all its processes and exit code 0.
+    """
     if not kit.is_dir():
         raise FedMedError("there is no such folder.", where=str(kit), hint="Name the kit that the coordinator sent.")
     environment = {"FEDMED_HOSPITAL_MODEL": model} if model else {}
     told = f"{kit.name}: joining. Ctrl+C leaves. What it allows: {kit / 'local' / 'policy.toml'}"
     print(on_one_line(told), file=sys.stderr)
-    return Site(kit, data, environment).wait()
+    return run_site(kit, data, environment)
 
 
 def _ask(command: CreateFederation | ServeFederation | DescribeFederation, *, as_json: bool) -> int:

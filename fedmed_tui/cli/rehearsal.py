@@ -31,7 +31,7 @@ from fedmed_tui.cli import DONE
 from fedmed_tui.cli.data_job import AsJson
 from fedmed_tui.cli.output import event_output
 from fedmed_tui.cli.session import EngineSession, run_job
-from fedmed_tui.sites import Site
+from fedmed_tui.sites import ENDING, Site, when_told_to_end
 
 NAME = "rehearsal"
 HOSPITALS = ("A", "B", "C")
@@ -49,7 +49,7 @@ def rehearse(
 
     With --hold nothing is trained: open `fedmed-tui` in another terminal, press n, and choose `rehearsal` in “Where”.
     """
-    with rehearsal():
+    with when_told_to_end(_interrupt, *ENDING), rehearsal():
         if hold:
             return _hold()
         overrides = {"federation.name": NAME} | ({"training.rounds": rounds} if rounds is not None else {})
@@ -117,6 +117,10 @@ async def _connected() -> None:
         where=NAME,
         hint=f"Its log: {locations.federations_folder() / NAME / f'hospital_{absent[0]}' / 'site.log'}",
     )
+
+
+def _interrupt() -> None:
+    raise KeyboardInterrupt
 
 
 def _hold() -> int:

@@ -11,9 +11,12 @@ from pathlib import Path
 import psutil
 import pytest
 
+from engine import locations
+from engine.federated.flare.kits import create_federation
+from engine.interpreter import module_argv
 from fedmed_tui import runs
 from fedmed_tui.cli import BAD_INPUT, DONE, main
-from tests.flare.conftest import free_port
+from tests.flare.conftest import eventually, free_port
 
 pytest.importorskip("nvflare", reason="NVIDIA FLARE is not installed: pip install -e '.[flare]'")
 
@@ -45,14 +48,35 @@ def test_the_server_goes_on_in_the_background_until_it_is_stopped(home: Path, ca
     assert "is down" in capfd.readouterr().out
 
 
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT], ids=lambda number: number.name)
+def test_a_hospital_that_is_told_to_end_leaves_no_process(home: Path, end: signal.Signals) -> None:
+    create_federation("city", "localhost", free_port(), ("A",))
+    kit = home / "federations" / "city" / "hospital_A"
+    command = module_argv("fedmed_tui", "hospital", "start", kit, "--data", locations.sample_folder())
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        eventually(lambda: any("client_train" in line for line in lines_of_processes_with(kit)))
+        process.send_signal(end)
+        code = process.wait(120)
+
+    assert code == DONE
+    assert not lines_of_processes_with(kit)
+
+
+def lines_of_processes_with(kit: Path) -> list[str]:
+    """Command lines that name this kit."""
+    found = [" ".join(process.info["cmdline"] or ()) for process in psutil.process_iter(["cmdline"])]
+    return [line for line in found if str(kit) in line]
+
+
 @pytest.mark.slow
-def test_a_rehearsal_is_held_until_ctrl_c_and_leaves_no_process(home: Path) -> None:
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+def test_a_rehearsal_is_held_until_it_is_told_to_end_and_leaves_no_process(home: Path, end: signal.Signals) -> None:
     command = [sys.executable, "-m", "fedmed_tui", "federation", "rehearse", "--hold"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
         assert process.stderr is not None
         next(line for line in process.stderr if "The federation `rehearsal` is up" in line)
         up = kits_in_use(home)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(end)
         process.communicate(timeout=120)
 
     assert process.returncode == DONE

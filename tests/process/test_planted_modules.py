@@ -38,8 +38,7 @@ async def test_an_engine_that_the_screen_starts_runs_none(planted: Path) -> None
 
 
 def test_a_site_of_a_federation_runs_none(planted: Path, home: Path) -> None:
-    site = Site(home, None, log=home / "site.log")
-    site.wait()
+    Site(home, None, log=home / "site.log").process.wait()
 
     assert "is no hospital's kit" in (home / "site.log").read_text()
     assert not planted.exists()
