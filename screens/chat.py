@@ -152,8 +152,10 @@ class ChatScreen(ModeScreen):
     def action_scroll(self, pages: int) -> None:
         """Read up or down while the question keeps the focus."""
         transcript = self.query_one(Transcript)
-        if pages < 0:
+        if pages < 0 and transcript.scroll_y > 0:
             transcript.scroll_page_up()
+        elif pages < 0:
+            transcript.show_older()
         else:
             transcript.scroll_page_down()
 
@@ -163,6 +165,8 @@ class ChatScreen(ModeScreen):
         if not messages or not isinstance(self.focused, AnswerView | QuestionView):
             return
         at = max(messages.index(self.focused) + by, 0)
+        if at == 0:
+            self.query_one(Transcript).show_older()
         self.set_focus(messages[at] if at < len(messages) else self.query_one(Composer))
 
     def action_copy(self) -> None:

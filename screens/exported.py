@@ -10,10 +10,9 @@ from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
-from textual.widgets import Markdown
 
 from fedmed_tui.export import read_report
-from fedmed_tui.widgets.text import markdown_without_html, safe
+from fedmed_tui.widgets.markdown import MarkdownText
 from screens.dialog import Dialog
 
 
@@ -30,7 +29,6 @@ class ExportedScreen(Dialog[None]):
     DEFAULT_CSS = """
     ExportedScreen {
         & > .box { width: 110; height: 90%; }
-        Markdown { background: transparent; height: auto; padding: 0; margin: 0; }
     }
     ExportedScreen.-small > .box, ExportedScreen.-medium > .box { height: 100%; }
     """
@@ -44,7 +42,7 @@ class ExportedScreen(Dialog[None]):
         with VerticalScroll(classes="box") as box:
             box.border_title = "Exported"
             box.border_subtitle = "↑ ↓ scroll · Esc back"
-            yield Markdown(parser_factory=markdown_without_html, open_links=False)
+            yield MarkdownText()
 
     def on_mount(self) -> None:
         """Read the file without holding up the screen."""
@@ -54,4 +52,4 @@ class ExportedScreen(Dialog[None]):
     @work
     async def _show(self) -> None:
         text = await asyncio.to_thread(read_report, self._folder)
-        await self.query_one(Markdown).update(safe(f"`{self._folder}`\n\n{text}"))
+        self.query_one(MarkdownText).write(f"`{self._folder}`\n\n{text}")

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
-from textual.widgets import Markdown, Static
-from textual.widgets.markdown import MarkdownStream
+from textual.widgets import Static
 
 from engine.protocol import DISCLAIMER
 from fedmed_tui.conversation import Answer
 from fedmed_tui.units import duration
 from fedmed_tui.widgets.adapter_list import Choice
-from fedmed_tui.widgets.text import markdown_without_html, plain, safe
+from fedmed_tui.widgets.markdown import MarkdownText
+from fedmed_tui.widgets.text import plain, safe
 from fedmed_tui.workspace import Workspace
 
 
@@ -30,7 +30,7 @@ class AnswerView(Vertical, can_focus=True):
     DEFAULT_CSS = """
     AnswerView { height: auto; padding: 0 1; }
     AnswerView:focus { background: $panel; }
-    AnswerView > Markdown { background: transparent; padding: 0; margin: 0; height: auto; }
+    AnswerView > MarkdownText { margin-bottom: 1; }
     AnswerView > .status { color: $muted; }
     """
 
@@ -39,14 +39,8 @@ class AnswerView(Vertical, can_focus=True):
         self.answer = answer
         self.workspace = workspace
         self._whose = whose
-        self._complete = not answer.open
-        self._markdown = Markdown(
-            safe(answer.text) if self._complete else "", parser_factory=markdown_without_html, open_links=False
-        )
+        self._markdown = MarkdownText(answer.text)
         self._status = Static(classes="status", markup=False)
-        self._stream: MarkdownStream | None = None
-        self._written = 0
-        self._ready = False
         self.best_score = False
         """It finds the reference answer likelier than the others do."""
 
@@ -65,23 +59,13 @@ class AnswerView(Vertical, can_focus=True):
         yield self._status
 
     def on_mount(self) -> None:
-        """From now on the answer may grow: before, the widget for it would have overwritten the text with its own start."""
-        self._ready = True
-        self._status.update(self._facts())
+        """Show what is known already."""
+        self.flush()
 
-    async def flush(self) -> None:
+    def flush(self) -> None:
         """Show the text that has arrived since the last call."""
-        if not self._ready:
-            return
-        complete, text = not self.answer.open, self.answer.text  # read before anything is awaited: more may come meanwhile
-        if not self._complete and len(text) > self._written:
-            self._stream = self._stream or Markdown.get_stream(self._markdown)
-            await self._stream.write(safe(text[self._written :]))
-            self._written = len(text)
-        if not self._complete and complete:
-            self._complete = True
-            if self._stream is not None:
-                await self._stream.stop()
+        self._markdown.write(self.answer.text)
+        self._markdown.display = bool(self.answer.text)
         facts = self._facts()
         if not facts.is_same(self._status.content if isinstance(self._status.content, Content) else Content("")):
             self._status.update(facts)

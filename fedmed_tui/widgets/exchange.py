@@ -42,6 +42,7 @@ class ExchangeView(Vertical):
         exchange: it.
         workspace: the session.
         named: what is known of an adapter.
+        end: a line below it.
     """
 
     DEFAULT_CSS = """
@@ -56,6 +57,7 @@ class ExchangeView(Vertical):
     ExchangeView.-beside > .answers > AnswerView { width: 1fr; }
     ExchangeView > .hint, ExchangeView > .rules { height: auto; color: $muted; padding: 0 1; display: none; }
     ExchangeView.-earlier { opacity: 75%; }
+    ExchangeView > .end { height: auto; color: $muted; padding: 0 1; margin-top: 1; text-align: center; }
     """
 
     class Fixed(Message):
@@ -65,11 +67,12 @@ class ExchangeView(Vertical):
             super().__init__()
             self.view = view
 
-    def __init__(self, exchange: Exchange, workspace: Workspace, named: Callable[[str], Choice]) -> None:
+    def __init__(self, exchange: Exchange, workspace: Workspace, named: Callable[[str], Choice], *, end: str = "") -> None:
         super().__init__(classes="-earlier" if exchange.earlier else "")
         self.exchange = exchange
         self.workspace = workspace
         self._named = named
+        self._end = end
         self.settled = False
         """Everything of it is on the screen, and nothing more can come."""
         several = len(exchange.adapters) > 1
@@ -86,6 +89,8 @@ class ExchangeView(Vertical):
         yield self._answers
         yield self._rules
         yield self._hint
+        if self._end:
+            yield Static(self._end, classes="end", markup=False)
 
     def on_mount(self) -> None:
         """Show what is known already."""
@@ -96,14 +101,14 @@ class ExchangeView(Vertical):
         count = len(self._views)
         self.set_class(count > 1 and self.size.width // count >= NARROWEST, "-beside")
 
-    async def flush(self) -> None:
+    def flush(self) -> None:
         """Show what has arrived since the last call. Costs nothing once nothing more can come."""
         if self.settled or not self.is_mounted:
             return
         settled = self.workspace.chat.job != self.exchange.job
         self._compare_scores()
         for view in self._views:
-            await view.flush()
+            view.flush()
         self._draw()
         self.settled = settled
         if settled and self.exchange.fixed is not None:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from markdown_it import MarkdownIt
 from textual.content import Content
 
 from fedmed_tui.plain_text import is_obeyed
@@ -20,11 +19,6 @@ def safe(text: str) -> str:
     if text.isascii() and text.isprintable():
         return text
     return "".join("�" if is_obeyed(character) else character for character in text)
-
-
-def markdown_without_html() -> MarkdownIt:
-    """A parser for text from elsewhere: a `<b>` in it is shown instead of being left out."""
-    return MarkdownIt("gfm-like", {"html": False})
 
 
 def plain(text: str) -> Content:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 
 from textual import on
 from textual.content import Content
@@ -11,7 +11,7 @@ from textual.widgets import Static
 
 from engine.protocol import DISCLAIMER, SYSTEM_PROMPT
 from fedmed_tui.chatdesk import Manner
-from fedmed_tui.conversation import Conversation
+from fedmed_tui.conversation import Conversation, Exchange
 from fedmed_tui.widgets.adapter_list import Choice
 from fedmed_tui.widgets.answer import AnswerView
 from fedmed_tui.widgets.exchange import ExchangeView, QuestionView
@@ -20,6 +20,8 @@ from fedmed_tui.widgets.text import safe
 from fedmed_tui.workspace import Workspace
 
 EARLIER = "─── above: said earlier; the model is not told of it again ───"
+SHOWN = 8
+"""Answers that stand on the screen; older ones come when they are scrolled to. Thirty would take a second to appear."""
 
 
 class Transcript(Scroll, can_focus=False):
@@ -47,6 +49,7 @@ class Transcript(Scroll, can_focus=False):
         self._shown: Conversation | None = None
         self._told: Manner | None = None
         self._manner = Static(classes="manner", markup=False)
+        self._above = Static(classes="earlier", markup=False)
         self._views: list[ExchangeView] = []
 
     @property
@@ -60,37 +63,80 @@ class Transcript(Scroll, can_focus=False):
         if manner != self._told:
             self._told = manner
             self._manner.update(_in_words(manner))
-        kept = {id(exchange) for exchange in conversation.exchanges}
-        gone = [view for view in self._views if id(view.exchange) not in kept]
         if conversation is not self._shown or anew:
-            self._shown, self._views = conversation, []
-            self.remove_children()
-            self._manner = Static(_in_words(manner), classes="manner", markup=False)  # the old one goes with the others
-            self.mount(self._manner, *self._widgets(conversation))
+            self._begin(conversation, manner)
             return
-        for view in gone:
-            self._views.remove(view)
-            view.remove()
-        fresh = conversation.exchanges[len(self._views) :]
+        kept = {id(exchange) for exchange in conversation.exchanges}
+        self._drop([view for view in self._views if id(view.exchange) not in kept])
+        fresh = conversation.exchanges[self._older + len(self._views) :]
         if fresh:
             self.query(".invitation").remove()
             self.scroll_end(animate=False)
-            self.mount(*self._grown(ExchangeView(one, self.workspace, self._named) for one in fresh))
+            views = self._drawn(fresh)
+            self._views += views
+            self.mount(*views)
+            self._drop(self._views[: -self._room])
+        self._tell_older()
 
-    def _widgets(self, conversation: Conversation) -> Iterator[Widget]:
-        earlier = [one for one in conversation.exchanges if one.earlier]
-        yield from self._grown(ExchangeView(one, self.workspace, self._named) for one in earlier)
-        if earlier:
-            yield Static(EARLIER, classes="earlier", markup=False)
-        now = [one for one in conversation.exchanges if not one.earlier]
-        yield from self._grown(ExchangeView(one, self.workspace, self._named) for one in now)
+    def show_older(self) -> None:
+        """Show some of what was said before the oldest exchange that stands here, if anything was."""
+        older = self._shown.exchanges[: self._older] if self._shown else []
+        if not older:
+            return
+        first = self._views[0]
+        self._views[:0] = views = self._drawn(older[-self._room :])
+        self.mount(*views, before=first)
+        self._tell_older()
+        self.call_after_refresh(self.scroll_to_widget, first, animate=False, top=True)
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """Who scrolls up to the top reads on."""
+        super().watch_scroll_y(old_value, new_value)
+        if new_value == 0 < old_value:
+            self.show_older()
+
+    def on_mouse_scroll_up(self) -> None:
+        """Also where everything that stands here fits on the screen."""
+        if self.scroll_y == 0:
+            self.show_older()
+
+    @property
+    def _room(self) -> int:
+        """Exchanges that stand here unless more are scrolled to."""
+        return max(1, SHOWN // len(self._shown.adapters)) if self._shown else 1
+
+    @property
+    def _older(self) -> int:
+        """Exchanges of the conversation before the oldest one that stands here."""
+        exchanges = self._shown.exchanges if self._shown else []
+        first = self._views[0].exchange if self._views else None
+        return next((at for at, exchange in enumerate(exchanges) if exchange is first), 0)
+
+    def _begin(self, conversation: Conversation, manner: Manner) -> None:
+        self._shown = conversation
+        self._views = self._drawn(conversation.exchanges[-self._room :])
+        self.remove_children()
+        self._manner = Static(_in_words(manner), classes="manner", markup=False)  # the old ones go with the others
+        self._above = Static(classes="earlier", markup=False)
+        self.mount(self._manner, self._above, *self._views)
         if not conversation.exchanges:
-            yield Static(self._invitation(), classes="invitation", markup=False)
+            self.mount(Static(self._invitation(), classes="invitation", markup=False))
+        self._tell_older()
 
-    def _grown(self, views: Iterator[ExchangeView]) -> Iterator[ExchangeView]:
+    def _drop(self, views: list[ExchangeView]) -> None:
         for view in views:
-            self._views.append(view)
-            yield view
+            self._views.remove(view)
+            view.remove()
+
+    def _tell_older(self) -> None:
+        count = self._older
+        self._above.display = bool(count)
+        self._above.update(Content(f"─── {count} more above: PgUp ───"))
+
+    def _drawn(self, exchanges: Iterable[Exchange]) -> list[ExchangeView]:
+        said = [one for one in self._shown.exchanges if one.earlier] if self._shown else []
+        ends = {id(one): EARLIER for one in said[-1:]}
+        return [ExchangeView(one, self.workspace, self._named, end=ends.get(id(one), "")) for one in exchanges]
 
     def _invitation(self) -> Content:
         lines = ["Enter sends the question, ctrl+j begins a new line, ↑ recalls what was asked before."]
@@ -118,10 +164,10 @@ class Transcript(Scroll, can_focus=False):
         self.release_anchor()
         self.scroll_to_widget(view, animate=False, top=True)
 
-    async def flush(self) -> None:
+    def flush(self) -> None:
         """Show the text that has arrived since the last call."""
-        for view in list(self._views):
-            await view.flush()
+        for view in self._views:
+            view.flush()
 
 
 def _in_words(manner: Manner) -> Content:

@@ -232,8 +232,7 @@ async def test_the_history_is_searched_and_a_question_asked_again(fake_app: FedM
         await until(pilot, lambda: "1 found" in text_of(pilot))
         await pilot.press("enter")
 
-        await until(pilot, lambda: fake_app.screen.query(Composer))
-        assert fake_app.screen.query_one(Composer).text == "what is gout"
+        await until(pilot, lambda: [one.text for one in fake_app.screen.query(Composer)] == ["what is gout"])
 
 
 async def test_a_rules_message_of_an_earlier_session_is_not_told_as_a_models_answer(fake_app: FedMedApp, home: Path) -> None:
