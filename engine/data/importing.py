@@ -11,7 +11,7 @@ from hashlib import sha256
 from engine import locations
 from engine.data import store
 from engine.data.mapping import hospital_name
-from engine.data.pairs import SPLITS, Pair, topic_counts
+from engine.data.pairs import RENAME, SPLITS, Pair, name_conflict, topic_counts
 from engine.data.partition import summarize
 from engine.data.reading import Reading, read_pairs
 from engine.data.sources.base import Select
@@ -145,6 +145,8 @@ def _check_rejects(command: ImportData | PartitionData, reading: Reading) -> Ite
 def _write(
     command: ImportData | PartitionData, reading: Reading, pairs: list[Pair], how: str, started: float
 ) -> Iterator[DataEvent]:
+    if conflict := name_conflict(sorted({pair.hospital for pair in pairs})):
+        raise DataError(conflict, where=command.source, hint=RENAME)
     found: Counter[str] = Counter()
     if command.options.deidentify:
         from engine.data.phi.scan import deidentified  # its libraries take seconds to load

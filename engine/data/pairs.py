@@ -11,10 +11,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 
 from engine.errors import DataError
+from engine.protocol import BASE, GLOBAL
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 SPLITS = (TRAIN, VALIDATION, TEST)
 HOSPITAL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
+RESERVED = (BASE, GLOBAL)
+"""Names of adapters that are no hospital's: one that was called so would lose its own."""
+RENAME = "Give every hospital a name of its own, in more than upper and lower case."
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,21 @@ class Pair:
     kind: str
     hospital: str
     split: str
+
+
+def name_conflict(hospitals: Iterable[str], reserved: Iterable[str] = RESERVED) -> str:
+    """Which hospitals could not be told apart, from each other or from what `reserved` names; empty when all can be.
+
+    Upper and lower case make no difference: on many a disk they make none to a folder.
+    """
+    taken = {name.casefold(): "" for name in reserved}
+    for name in hospitals:
+        other = taken.setdefault(name.casefold(), name)
+        if not other:
+            return f"'{name}' cannot name a hospital: that name has another meaning here."
+        if other != name:
+            return f"hospitals '{other}' and '{name}' differ only in upper and lower case."
+    return ""
 
 
 FIELDS = tuple(field.name for field in fields(Pair))

@@ -13,7 +13,17 @@ from pathlib import Path
 
 from engine import locations
 from engine.data import store
-from engine.data.pairs import HOSPITAL_NAME, TEST, TRAIN, VALIDATION, Pair, pair_from_record, topic_counts
+from engine.data.pairs import (
+    HOSPITAL_NAME,
+    RENAME,
+    TEST,
+    TRAIN,
+    VALIDATION,
+    Pair,
+    name_conflict,
+    pair_from_record,
+    topic_counts,
+)
 from engine.data.tokens import count_tokens
 from engine.errors import DataError
 from engine.protocol import LENGTH_BIN, PairExample, PartitionDescribed
@@ -121,6 +131,8 @@ def _partitions(folder: Path) -> dict[str, Path]:
             where=str(folder),
             hint="It should hold hospital_A.jsonl, hospital_B.jsonl …; `fedmed-tui data import` makes such a folder.",
         )
+    if conflict := name_conflict(found):
+        raise DataError(conflict, where=str(folder), hint=RENAME)
     return found
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Protocol
 
 from engine import locations
+from engine.data.pairs import RENAME, name_conflict
 from engine.data.partition import list_hospitals
-from engine.errors import FederationError
+from engine.errors import DataError, FederationError
 from engine.federated.hospital import Hospital
 from engine.federated.transport import InProcess, Transport
 from engine.manifest import Manifest
@@ -120,8 +121,11 @@ class Elsewhere:
 
 
 def reach(config: RunConfig) -> Reach:
-    """Where the settings say."""
-    return Elsewhere(config) if config.federation.name else Here(config)
+    """Where the settings say. Raises FederationError; DataError, also for hospitals that the run could not tell apart."""
+    found = Elsewhere(config) if config.federation.name else Here(config)
+    if conflict := name_conflict(found.names):  # named in the settings, or by a federation of an earlier version
+        raise DataError(conflict, where=config.federation.name or config.data.folder, hint=RENAME)
+    return found
 
 
 def known(folder: Path) -> dict[str, HospitalInfo]:

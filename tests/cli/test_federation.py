@@ -107,6 +107,10 @@ def kits_in_use(home: Path) -> set[str]:
     [
         (("City", "--hospitals", "A", "--server", "h"), "is not a federation's name"),
         (("city", "--hospitals", "A.1", "--server", "h"), "is not a hospital's name"),
+        (("city", "--hospitals", "A,global", "--server", "h"), "'global' cannot name a hospital"),
+        (("city", "--hospitals", "A,operator", "--server", "h"), "'operator' cannot name a hospital"),
+        (("city", "--hospitals", "A,h", "--server", "h"), "'h' cannot name a hospital"),
+        (("city", "--hospitals", "A,a", "--server", "h"), "differ only in upper and lower case"),
         (("city", "--hospitals", ",", "--server", "h"), "names no hospital"),
         (("city", "--hospitals", "A", "--server", "bad_host!"), "NVFlare makes no kits of this"),
     ],

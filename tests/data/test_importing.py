@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from engine.data import store
-from engine.data.importing import import_data
+from engine.data.importing import import_data, partition_data
 from engine.data.pairs import Pair
 from engine.data.partition import list_hospitals, read_partition
 from engine.errors import DataError
-from engine.protocol import REFERENCE_SIZES, ImportData, ImportFinished, PartitionDescribed, RejectsFound
+from engine.protocol import REFERENCE_SIZES, ImportData, ImportFinished, PartitionData, PartitionDescribed, RejectsFound
 from tests.data.helpers import ANSWER, events, imported, last, rows, run_import, write_csv, write_jsonl
 
 # --- the reference -------------------------------------------------------------------------------------------------------------
@@ -98,6 +98,27 @@ def test_two_hospitals_that_would_share_a_folder_are_refused(home: Path) -> None
 
     with pytest.raises(DataError, match="two hospitals would be called 'Nord-Ost'"):
         run_import(write_csv(home / "pairs.csv", records), hospital="")
+
+
+def test_hospitals_that_differ_only_in_case_are_refused(home: Path) -> None:
+    records = [{**row, "clinic": ("Nord", "nord")[at % 2]} for at, row in enumerate(rows(40))]
+
+    with pytest.raises(DataError, match="'Nord' and 'nord' differ only in upper and lower case"):
+        run_import(write_csv(home / "pairs.csv", records), hospital="")
+
+
+def test_the_name_of_an_adapter_that_is_no_hospital_s_is_refused_on_every_way_in(home: Path) -> None:
+    source = str(write_csv(home / "pairs.csv", [{**row, "clinic": "global"} for row in rows(40)]))
+    ways = (
+        lambda: import_data(ImportData(job="import", source=source, hospital="Global")),
+        lambda: import_data(ImportData(job="import", source=source, hospital_field="clinic")),
+        lambda: partition_data(PartitionData(job="partition", source=source, names=("A", "global"))),
+    )
+
+    for way in ways:
+        with pytest.raises(DataError, match="lobal' cannot name a hospital"):
+            events(way())
+    assert not (home / "data").exists()
 
 
 def test_sizes_keep_whole_topics_in_the_order_of_their_hash(home: Path) -> None:

@@ -10,6 +10,8 @@ import pytest
 from engine.data import store
 from engine.data.partition import describe, list_hospitals, read_partition
 from engine.errors import DataError
+from engine.jobs.reach import reach
+from engine.settings import load_config
 from tests.data.helpers import rows, run_import, write_jsonl
 
 TRAIN = {"question": "Why?", "answer": "Because.", "topic": "one", "split": "train"}
@@ -95,6 +97,23 @@ def test_a_file_instead_of_a_folder(tmp_path: Path) -> None:
 
     with pytest.raises(DataError, match="is a file"):
         list_hospitals(path)
+
+
+@pytest.mark.parametrize("names", [("A", "base"), ("A", "a")])
+def test_a_folder_of_hospitals_that_a_run_could_not_tell_apart(tmp_path: Path, names: tuple[str, str]) -> None:
+    for name in names:
+        write_jsonl(tmp_path / f"hospital_{name}.jsonl", [TRAIN, VALIDATION])
+
+    with pytest.raises(DataError, match=f"'{names[1]}'.*a name of its own"):
+        list_hospitals(tmp_path)
+
+
+def test_a_run_refuses_such_hospitals_where_the_settings_name_them(home: Path) -> None:
+    for name in ("A", "base"):
+        write_jsonl(home / f"hospital_{name}.jsonl", [TRAIN, VALIDATION])
+
+    with pytest.raises(DataError, match="'base' cannot name a hospital"):
+        reach(load_config(overrides={"data.folder": str(home), "data.hospitals": ["A", "base"]}))
 
 
 def test_an_imported_file_that_was_changed_is_refused(home: Path) -> None:

@@ -23,6 +23,7 @@ import msgspec
 from msgspec import Struct
 
 from engine import locations
+from engine.data.pairs import RENAME, RESERVED, name_conflict
 from engine.data.partition import PREFIX, SUFFIX
 from engine.errors import DataError, FederationError
 from engine.federated.flare.job import CONTROLLER, COORDINATOR_RELAY, EXECUTOR, HOSPITAL_RELAY
@@ -130,6 +131,8 @@ def create_federation(name: str, server: str, port: int, hospitals: Sequence[str
         )
     if not hospitals:
         raise FederationError("names no hospital.", where="--hospitals", hint="For example --hospitals A,B,C.")
+    if conflict := name_conflict(sorted(set(hospitals)), (*RESERVED, "server", "operator", server)):
+        raise FederationError(conflict, where="--hospitals", hint=RENAME)
     federation = Federation(name=name, server=server, port=port, hospitals=tuple(sorted(set(hospitals))))
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{name}-") as work:
