@@ -131,7 +131,7 @@ def _print_phi(scans: Sequence[PhiScanned]) -> None:
         for finding in one.examples[:8]:
             _say(f"  {one.hospital}: {finding.pair} {finding.field}: {finding.kind} {finding.masked}")
     if not all(one.names for one in scans):
-        _say("Names were looked for by title and cue only: `pip install 'fedmed-tui[phi]'` adds a name model.")
+        _say("Names were looked for by title and cue only: in the checkout, `pip install -e '.[phi]'` adds a name model.")
     _say("A scan can miss things and can be wrong. `fedmed-tui data import … --deidentify` replaces what it finds.")
 
 

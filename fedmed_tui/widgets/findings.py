@@ -105,7 +105,9 @@ class Phi(PartitionFigure):
         else:
             lines = [_heading(affected), bars(scan.findings, width)]
         if not scan.names:
-            lines.append(Content("Names: only those with a title or cue. pip install 'fedmed-tui[phi]' adds a name model."))
+            lines.append(
+                Content("Names: only those with a title or cue. pip install -e '.[phi]' in the checkout adds a name model.")
+            )
         if scan.examples:
             lines.append(_heading("masked examples"))
             lines += [one_line(f"{one.kind}  {one.masked}  {one.pair} {one.field}", width) for one in scan.examples[:EXAMPLES]]

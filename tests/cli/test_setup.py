@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import subprocess
 import zipfile
 from pathlib import Path
@@ -83,6 +84,15 @@ def test_git_ignores_whatever_the_program_writes_into_a_checkout(monkeypatch: py
     ignored = subprocess.run(["git", "check-ignore", *written], cwd=checkout, capture_output=True, text=True, check=False)
 
     assert ignored.stdout.splitlines() == written
+
+
+def test_no_text_tells_to_install_this_project_from_an_index() -> None:
+    checkout = Path(__file__).parents[2]
+    places = (checkout / "README.md", *(checkout / "docs").glob("*.md"), *checkout.glob("[efs]*/**/*.py"))
+
+    wrong = [path for path in places if re.search(r"pip install[^\n#]*fedmed-tui", path.read_text(encoding="utf-8"))]
+
+    assert len(places) > 200 and not wrong
 
 
 @pytest.fixture

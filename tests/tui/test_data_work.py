@@ -282,7 +282,7 @@ async def test_f_counts_findings_by_kind_and_says_that_names_were_not_looked_for
         shown = text_of(pilot)
 
     assert "PHONE" in shown and "0••••••••1" in shown
-    assert "fedmed-tui[phi]" in shown
+    assert "'.[phi]'" in shown
 
 
 async def test_findings_about_one_folder_are_not_shown_for_another(fake_app: FedMedApp) -> None:

@@ -79,7 +79,7 @@ def nvflare() -> ModuleType:
         raise FederationError(
             "needs NVIDIA FLARE, which is not installed.",
             where=error.name or "nvflare",
-            hint="pip install 'fedmed-tui[flare]'",
+            hint="In the checkout: pip install -c constraints.txt -e '.[flare]'",
         ) from None
 
 
