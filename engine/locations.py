@@ -87,7 +87,7 @@ def sample_folder() -> Path:
 
 
 def data_folder(name: str) -> Path:
-    """The folder a `data.folder` setting means: `sample`, or a path (relative to the working folder)."""
+    """The folder, or the file to import, that a name of data means: `sample`, or a path (relative to the working folder)."""
     return sample_folder() if name == "sample" else home() / Path(name).expanduser()
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, TypeVar
 
 from engine import locations
@@ -27,7 +26,7 @@ def read_public(folder: str, name: str) -> list[dict[str, Any]]:
     Raises:
         NotMeasured: it is not there or cannot be read.
     """
-    places = [Path(folder).expanduser()] if folder else [locations.home() / "data" / "public", locations.shared_data_folder()]
+    places = [locations.data_folder(folder)] if folder else [locations.home() / "data" / "public", locations.shared_data_folder()]
     file = next((path for place in places if (path := place / f"{name}.jsonl.gz").is_file()), None)
     if file is None:
         where = " or ".join(str(place) for place in places)

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from engine import locations
 from engine.errors import FedMedError
 from engine.protocol import (
     DEFAULT_PORT,
@@ -69,7 +70,7 @@ def status(name: Name, *, as_json: AsJson = False) -> int:
 def hospital_start(
     kit: Annotated[Path, typer.Argument(metavar="KIT", help="The folder that the coordinator sent.")],
     *,
-    data: Annotated[Path, typer.Option(metavar="FOLDER", help="This hospital's partition: data/processed/hospital_A.")],
+    data: Annotated[str, typer.Option(metavar="FOLDER", help="This hospital's partition: data/processed/hospital_A.")],
     model: Annotated[str, typer.Option(help="Where this machine has the base model.", show_default="as the run says")] = "",
 ) -> int:
     """Join a federation with this machine's data. KIT/local/policy.toml says what is allowed.
@@ -81,7 +82,7 @@ def hospital_start(
     environment = {"FEDMED_HOSPITAL_MODEL": model} if model else {}
     told = f"{kit.name}: joining. Ctrl+C leaves. What it allows: {kit / 'local' / 'policy.toml'}"
     print(on_one_line(told), file=sys.stderr)
-    return run_site(kit, data, environment)
+    return run_site(kit, locations.data_folder(data), environment)
 
 
 def _ask(command: CreateFederation | ServeFederation | DescribeFederation, *, as_json: bool) -> int:

@@ -40,6 +40,14 @@ def test_a_newcomer_gets_from_a_csv_to_a_training_run(
     assert (home / "output-models" / "first" / "hospital_North" / "final" / "adapter_model.safetensors").is_file()
 
 
+def test_data_is_looked_up_from_the_working_folder_by_every_command(clinic: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["data", "import", clinic.name]) == DONE
+    assert main(["data", "partition", "data/processed", "--hospitals", "3", "--target", "data/three"]) == DONE
+    assert main(["data", "show", "data/three"]) == DONE
+
+    assert "Imported 80 pairs of 80 rows (partitions)" in capfd.readouterr().out
+
+
 def test_json_output_is_events_only(clinic: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["data", "import", str(clinic), "--json"]) == DONE
 

@@ -38,7 +38,7 @@ def open_source(place: str, encoding: str = "") -> Source:
     Raises:
         DataError: nothing there, unreadable, or of no kind we know; says what it seems to be.
     """
-    path = locations.sample_folder() if place == "sample" else Path(place).expanduser()
+    path = locations.data_folder(place)
     with reading(path):
         if path.is_dir():
             return _folder(path)
@@ -46,7 +46,7 @@ def open_source(place: str, encoding: str = "") -> Source:
             return _file(path, encoding)
     if HUB_ID.fullmatch(place) and not path.parent.exists():
         return hub_dataset(place)
-    raise DataError("there is no such file or folder.", where=place, hint=f"It can be {KNOWN}.")
+    raise DataError("there is no such file or folder.", where=str(path), hint=f"It can be {KNOWN}.")
 
 
 def _folder(path: Path) -> Source:
