@@ -46,6 +46,11 @@ def attend(engine: Engine, command: Attend) -> Job:
 def _answer(engine: Engine, command: Attend) -> Answering:
     data = Path(command.request).read_bytes()
     if command.method == "join":
+        spoken = wire.version_of(data)
+        if spoken not in (None, wire.WIRE_VERSION):
+            said = f"The coordinator speaks version {spoken} of the protocol, this hospital {wire.WIRE_VERSION}."
+            print(f"{said} Use the same fedmed-tui on both sides.", file=sys.stderr)
+            return wire.pack(wire.Refused(rule="protocol"))
         header, _ = wire.unpack(data, where="join")
         if not isinstance(header, wire.Join):
             raise ProtocolError("is no invitation.", where=type(header).__name__)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Collection, Generator, Iterator
 from multiprocessing.connection import Pipe
 from pathlib import Path
 from typing import Any
 
 import pytest
+from safetensors.torch import save
 
 from engine import locations
 from engine.federated.flare import wire
-from engine.federated.flare.answers import lost
+from engine.federated.flare.answers import REFUSALS, lost
 from engine.federated.flare.channel import Answer, Line
 from engine.federated.flare.kits import Federation
 from engine.federated.flare.policy import Policy
@@ -118,10 +120,15 @@ def test_what_an_error_stands_for_is_told_as_in_one_process(error: Exception) ->
 
 def answered(tmp_path: Path, source: str, policy: str) -> wire.Header:
     """A hospital's answer to an invitation to a run with this base model."""
+    invitation = wire.Join(run="r", config=tiny_config(Path(source)), digest="", quantization="", tokenizer="")
+    return answer_to(tmp_path, wire.pack(invitation), policy)
+
+
+def answer_to(tmp_path: Path, invitation: bytes, policy: str = "") -> wire.Header:
+    """A hospital's answer to an invitation."""
     (tmp_path / "local").mkdir()
     (tmp_path / "local" / "policy.toml").write_text(policy)
-    config = tiny_config(Path(source))
-    (tmp_path / "request").write_bytes(wire.pack(wire.Join(run="r", config=config, digest="", quantization="", tokenizer="")))
+    (tmp_path / "request").write_bytes(invitation)
     data, paths = str(locations.sample_folder()), {"request": str(tmp_path / "request"), "answer": str(tmp_path / "answer")}
     list(attend(Engine(attached=False), Attend(job="1", hospital="A", method="join", kit=str(tmp_path), data=data, **paths)))
     return wire.unpack((tmp_path / "answer").read_bytes(), where="A")[0]
@@ -143,6 +150,18 @@ def test_a_run_has_no_model_fetched_that_the_policy_does_not_name(
 
     assert asked_for == fetched
     assert isinstance(answer, wire.Joined) if fetched else answer == wire.Refused(rule="hub model")
+
+
+def test_a_much_newer_coordinator_is_told_that_it_speaks_another_version(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    newer = {"type": "Join", "run": {"renamed": "r"}, "wire": 99, "of a later version": True}
+    invitation = save({}, metadata={wire.HEADER: json.dumps(newer)})
+
+    header = answer_to(tmp_path, invitation)
+
+    assert lost(Answer(number=1, site="A"), header) == Lost("A", "refused", REFUSALS["protocol"])
+    assert "speaks version 99 of the protocol, this hospital 2" in capfd.readouterr().err
 
 
 def test_a_folder_of_the_hospitals_own_needs_no_permission(tmp_path: Path, tiny_model: Path) -> None:

@@ -21,7 +21,7 @@ REFUSALS: dict[Rule, str] = {
     "quantization": "its policy allows another precision only",
     "adapter": "its policy does not let other hospitals see its adapter",
     "tokenizer": "its policy allows another tokenizer only",
-    "protocol": "it speaks another protocol version",
+    "protocol": "it speaks another protocol version: use the same fedmed-tui on both sides",
     "not joined": "it has not joined the run",
     "report": "its policy does not let it report this",
 }

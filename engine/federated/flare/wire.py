@@ -164,6 +164,15 @@ def unpack(data: bytes, *, where: str) -> tuple[Header, Groups]:
     return header, dict(groups)
 
 
+def version_of(invitation: bytes) -> int | None:
+    """The protocol version that an invitation names, before anything that may be otherwise in it is read; None without one."""
+    try:
+        version = json.loads(_metadata(invitation))["wire"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return version if isinstance(version, int) else None
+
+
 def _metadata(data: bytes) -> str:
     """The header text inside a safetensors file: 8 bytes of length, then JSON."""
     length = int.from_bytes(data[:8], "little")
