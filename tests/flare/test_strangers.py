@@ -12,7 +12,9 @@ from types import ModuleType
 import pytest
 
 from engine.federated.flare import kits
-from tests.flare.conftest import HOSPITALS, Deployment
+from engine.federated.flare.job import write_job
+from tests.cli.helpers import edit_json
+from tests.flare.conftest import HOSPITALS, Deployment, eventually
 
 SECONDS = 4.0
 
@@ -63,6 +65,26 @@ def test_a_hospital_cannot_act_as_the_operator(deployment: Deployment, runtime: 
     refused = importlib.import_module("nvflare.apis.fl_exception").FLCommunicationError
     with pytest.raises(refused, match="client_registration"), runtime.session(forged, "city", SECONDS):
         pytest.fail("it was let in")
+
+
+def test_a_job_that_carries_code_for_a_hospital_is_refused_there(
+    deployment: Deployment, runtime: ModuleType, tmp_path: Path
+) -> None:
+    """NVFlare's word for it is "bring your own code". The server's part carries none: it lets the job through."""
+    job, mark = write_job(tmp_path, "carrier", ("A",), 1, tmp_path / "door"), tmp_path / "mark"
+    shutil.copytree(job / "app", job / "carrying")
+    (job / "carrying" / "custom").mkdir()
+    (job / "carrying" / "custom" / "torch.py").write_text(f"open({str(mark)!r}, 'w')")
+    edit_json(job / "meta.json", lambda meta: meta.update(deploy_map={"app": ["server"], "carrying": ["A"]}))
+
+    with runtime.session(deployment.federation.kit("operator"), "city") as opened:
+        number = opened.submit_job(str(job))
+        eventually(lambda: opened.get_job_meta(number)["status"].startswith("FINISHED"))
+
+    answers = (deployment.federation.kit("server") / "log.txt").read_text()
+    assert f"Failed to run the Job ({number})" in answers
+    assert "'server: OK', 'A: NVFLARE_ERROR: BYOC not permitted'" in answers
+    assert not mark.exists()
 
 
 def connection(deployment: Deployment) -> socket.socket:
