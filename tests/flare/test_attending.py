@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Collection, Generator, Iterator
 from multiprocessing.connection import Pipe
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -109,6 +110,21 @@ def test_a_job_that_breaks_is_told_at_once(bank: AdapterBank, monkeypatch: pytes
     assert [answer.kind for answer in answers if isinstance(answer, Lost)] == ["gone", "gone"]
     assert [type(event) for event in transport.news()] == [FederationBroke]
     assert transport.news() == []
+
+
+def test_who_is_connected_is_asked_again_when_an_answer_comes_too_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    federation = Federation(name="city", server="localhost", port=1, hospitals=("A", "B"))
+    transport = FlareTransport(federation, wire.Join("r", load_config(), "", "", ""), {})
+    asked = iter((False, True))
+
+    def look(kit: Path, name: str) -> tuple[list[str], list[str]]:
+        if not next(asked):
+            raise TimeoutError
+        return ["A", "B"], []
+
+    monkeypatch.setattr("engine.federated.flare.transport.nvflare", lambda: SimpleNamespace(look=look))
+
+    assert transport._connected() == ["A", "B"]
 
 
 @pytest.mark.parametrize("error", [Diverged(), FileNotFoundError("Mrs Smith.jsonl"), KeyError("Mrs Smith")])

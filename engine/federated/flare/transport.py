@@ -31,6 +31,8 @@ from engine.protocol import AnyEvent, FederationBroke, HospitalInfo, Progress
 JOIN_SECONDS = 1800.0
 """For a hospital to read its data and load its model."""
 NO_LIMIT_SECONDS = 7 * 24 * 3600.0
+LOOKS = 2
+"""How often the server is asked who is there: on a busy machine one answer may come too late."""
 LOG = "See the server's log."
 BEGIN = "All need the same base model and program version. `fedmed-tui hospital start KIT --data FOLDER` connects a hospital."
 Opening = Generator[AnyEvent | None, None, None]
@@ -234,10 +236,10 @@ class FlareTransport:
     def _connected(self) -> list[str]:
         runtime = nvflare()
 
-        try:
-            return list(runtime.look(self._federation.kit("operator"), self._federation.name)[0])
-        except Exception:
-            return []
+        for _ in range(LOOKS):
+            with suppress(Exception):
+                return list(runtime.look(self._federation.kit("operator"), self._federation.name)[0])
+        return []
 
     def _submit(self, job: str) -> Opening:
         """A job with every named hospital that is connected, and their joining."""
