@@ -55,6 +55,10 @@ class Dialog(ModalScreen[Result | None]):
     Dialog.-small > .box { padding: 0 1; }
     """
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Keys wait until everything is there to act on, and are over once the dialog is being closed."""
+        return self.is_mounted and self.is_current
+
     def action_leave(self) -> None:
         """Close without an answer."""
         self.dismiss(None)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 import pytest
 import script
 from conftest import SIZES, redraw, tell, text_of, until
+from textual.events import Key
 from textual.widgets import Input, Select, Static
 
 from engine import locations
@@ -16,6 +18,11 @@ from engine.settings import DEMO, RunConfig
 from fedmed_tui.app import FedMedApp
 from fedmed_tui.commands import offered
 from fedmed_tui.datadesk import Task
+from screens.chat_manner import MannerScreen
+from screens.dialog import Dialog
+from screens.import_data import ImportScreen
+from screens.measure import MeasureScreen
+from screens.partition_data import PartitionScreen
 from screens.run_setup import RunSetupScreen
 from screens.runs import RunPickerScreen
 
@@ -312,6 +319,28 @@ async def test_a_second_dialog_of_a_kind_does_not_take_the_first_ones_place(app:
         await until(pilot, lambda: len(app.screen_stack) == 1)
         await pilot.press("n")
         await until(pilot, lambda: isinstance(app.screen, RunSetupScreen))
+
+
+@pytest.mark.parametrize(
+    ("dialog", "key"),
+    [
+        (lambda app: ImportScreen(app.workspace.desk), "ctrl+s"),
+        (lambda app: PartitionScreen("sample"), "ctrl+s"),
+        (lambda app: MeasureScreen(script.RUN), "ctrl+s"),
+        (lambda app: MannerScreen(app.workspace.chat.manner), "ctrl+d"),
+    ],
+    ids=["import", "partition", "measure", "manner"],
+)
+async def test_a_key_that_comes_before_the_dialog_is_there_does_nothing(
+    app: FedMedApp, dialog: Callable[[FedMedApp], Dialog[object]], key: str
+) -> None:
+    async with app.run_test(size=(80, 24)) as pilot:
+        opened = dialog(app)
+        app.push_screen(opened)
+        app.post_message(Key(key, None))
+        await pilot.pause()
+
+        assert app.screen is opened
 
 
 # --- export --------------------------------------------------------------------------------------------------------------------
