@@ -274,7 +274,8 @@ class Workspace:
 
     @_handle.register
     def _(self, event: PartitionDescribed) -> None:
-        self.partitions[event.hospital] = event
+        if event.job == self.data_job:  # an import describes its own, of another folder
+            self.partitions[event.hospital] = event
 
     @_handle.register
     def _(self, event: Failure) -> None:

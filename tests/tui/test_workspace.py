@@ -52,6 +52,15 @@ def test_the_base_model_has_one_conversation_and_a_hospital_one_per_run() -> Non
     assert workspace.conversation(("A",)) is not hospital
 
 
+def test_what_an_import_writes_is_not_mixed_with_the_folder_on_the_screens() -> None:
+    workspace = Workspace()
+    workspace.data_job = "data-1"
+
+    told(workspace, script.partition("A", "data-1"), script.partition("North", "data-2"))
+
+    assert list(workspace.partitions) == ["A"]
+
+
 LOADING = Progress(job="run-1", what="loading", done=1, total=2)
 
 
