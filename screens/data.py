@@ -14,6 +14,7 @@ from textual.widgets import DataTable, Input, Static
 
 from engine.protocol import PartitionDescribed
 from fedmed_tui.pairbook import PairBook
+from fedmed_tui.splits import untested
 from fedmed_tui.widgets.findings import Overlap, Phi
 from fedmed_tui.widgets.lengths import LengthChart
 from fedmed_tui.widgets.pairs import PairBrowser, PairList
@@ -156,10 +157,14 @@ class DataScreen(DataWork):
             return Content("◌ reading the partitions")
         folder = workspace.config.data.folder
         total = sum(one.pairs for one in workspace.partitions.values())
-        where = "the sample corpus" if folder == "sample" else safe(folder)
+        sample = folder == "sample"
+        where = "the sample corpus" if sample else safe(folder)
         licences = sorted({one.licence for one in workspace.partitions.values() if one.licence})
         terms = f", {safe(', '.join(licences))}" if licences else ""
-        return Content(f"{total:,} pairs in {where}{terms}. A topic is never in two splits.")
+        rule = " A topic is never in two splits." if sample else ""  # elsewhere the source may have given the splits
+        missing = untested(workspace.partitions.values())
+        warning = Content.styled(f"\n! {safe(missing)}", "$warning") if missing else Content("")
+        return Content(f"{total:,} pairs in {where}{terms}.{rule}") + warning
 
     # --- looking at pairs ------------------------------------------------------------------------------------------------------
 

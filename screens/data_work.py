@@ -18,6 +18,7 @@ from engine.protocol import (
     ImportFinished,
     OverlapMeasured,
     PartitionData,
+    PartitionDescribed,
     PhiScanned,
     RejectsFound,
     ReportData,
@@ -89,7 +90,8 @@ class DataWork(ModeScreen):
         """Import; when too much cannot be used, ask and do it again. Then show the new folder, which the next run uses."""
         desk = self.workspace.desk
         try:
-            done = only(await desk.work(title, command), ImportFinished)
+            events = await desk.work(title, command)
+            done = only(events, ImportFinished)
             self.workspace.use_folder(command.target)
         except FedMedError as error:
             rejects = desk.rejects
@@ -106,7 +108,8 @@ class DataWork(ModeScreen):
         hospitals, took = f"{count:,} hospital{'s' if count != 1 else ''}", duration(done.seconds)
         self._say(f"✔ {done.kept:,} pairs of {hospitals} in {took}. The next run uses them.")
         if self.is_current:
-            self.app.push_screen(ImportedScreen(done, desk.rejects))
+            partitions = [event for event in events if isinstance(event, PartitionDescribed)]
+            self.app.push_screen(ImportedScreen(done, partitions, desk.rejects))
 
     async def _import_the_rest(self, rejects: RejectsFound) -> bool:
         reasons = "\n".join(f"{count:>7,}  {reason}" for reason, count in rejects.reasons.items())

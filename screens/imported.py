@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar
 
 import msgspec
@@ -12,7 +12,8 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
-from engine.protocol import ImportFinished, RejectsFound
+from engine.protocol import ImportFinished, PartitionDescribed, RejectsFound
+from fedmed_tui.splits import untested
 from fedmed_tui.units import duration
 from fedmed_tui.widgets.text import Column, plain, table
 from screens.dialog import Dialog
@@ -26,6 +27,7 @@ class ImportedScreen(Dialog[None]):
 
     Args:
         event: what the engine says of it.
+        partitions: what each hospital got.
         rejects: rows that could not be used, if there were any.
     """
 
@@ -33,9 +35,10 @@ class ImportedScreen(Dialog[None]):
         Binding("escape,enter", "leave", "Close", id="imported.close", tooltip="back to the data")
     ]
 
-    def __init__(self, event: ImportFinished, rejects: RejectsFound | None) -> None:
+    def __init__(self, event: ImportFinished, partitions: Sequence[PartitionDescribed], rejects: RejectsFound | None) -> None:
         super().__init__()
         self._event = event
+        self._untested = untested(partitions)
         self._rejects = rejects
 
     def compose(self) -> ComposeResult:
@@ -57,6 +60,8 @@ class ImportedScreen(Dialog[None]):
         named = {role: field for role, field in {**fields, "hospital": event.hospital_field}.items() if field}
         yield plain("Fields: " + ", ".join(f"{role} from {field}" for role, field in named.items()) + ".")
         yield from _counts("pairs by hospital", event.hospitals)
+        if self._untested:
+            yield Content.assemble(("! ", "$warning"), plain(self._untested))
         yield from _counts("left out on purpose", event.dropped)
         yield from _counts("cannot be used", self._rejects.reasons if self._rejects else {})
         if self._rejects:

@@ -21,6 +21,7 @@ from engine.protocol import (
     SourcePreviewed,
 )
 from fedmed_tui.plain_text import printable
+from fedmed_tui.splits import untested
 from fedmed_tui.units import duration
 
 UNKNOWN = "not stated"
@@ -73,6 +74,8 @@ def _print_partitions(partitions: Sequence[PartitionDescribed]) -> None:
     _print_table(["hospital", "pairs", "train", "validation", "test", "topics", "tokens"], rows)
     for origin in sorted({f"Source: {one.source}. Licence: {one.licence or UNKNOWN}." for one in partitions if one.source}):
         _say(origin)
+    if missing := untested(partitions):
+        _say(missing)
 
 
 def _print_import(event: ImportFinished) -> None:

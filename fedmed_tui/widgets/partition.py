@@ -104,7 +104,9 @@ class Topics(PartitionFigure):
         """See the class."""
         shown = len(partition.top_topics)
         which = f"the {shown} largest of {partition.topics:,}" if shown < partition.topics else f"all {shown:,}"
-        parts = [Content.styled(which, "$muted"), bars(partition.top_topics, width)]
+        parts = [Content.styled(which if shown else "These pairs name no topic.", "$muted")]
+        if shown:
+            parts.append(bars(partition.top_topics, width))
         if partition.kinds:
             parts += [Content.styled("kinds of question", "$muted"), bars(partition.kinds, width)]
         return Content("\n").join(parts)

@@ -48,6 +48,15 @@ def test_data_is_looked_up_from_the_working_folder_by_every_command(clinic: Path
     assert "Imported 80 pairs of 80 rows (partitions)" in capfd.readouterr().out
 
 
+def test_hospitals_that_got_no_test_pairs_are_named(home: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    rows = [f"What about condition {number}?,{ANSWER.replace(',', '')},{('north', 'south')[number % 2]}" for number in range(12)]
+    (home / "few.csv").write_text("\n".join(["question,answer,hospital", *rows]))
+
+    assert main(["data", "import", str(home / "few.csv"), "--yes"]) == DONE
+
+    assert "No test pairs at north: " in capfd.readouterr().out
+
+
 def test_json_output_is_events_only(clinic: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["data", "import", str(clinic), "--json"]) == DONE
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 import script
 import script_data
 from conftest import SIZES, redraw, tell, text_of, until
 from data_steps import open_data
 
-from engine.protocol import Stamped
+from engine.protocol import JobFinished, Stamped
 from fedmed_tui.app import FedMedApp
 from screens.pair import PairScreen
 
@@ -43,6 +44,19 @@ async def test_topics_and_pairs_are_those_of_the_hospital_under_the_cursor(fake_
 
         assert "Question 0 of B" in text_of(pilot)
         assert "Pairs of B" in text_of(pilot)
+
+
+async def test_hospitals_without_test_pairs_are_named_below_the_table(app: FedMedApp) -> None:
+    async with app.run_test(size=(120, 36)) as pilot:
+        untested = msgspec.structs.replace(script.partition("B"), test=0, topics=0, top_topics={})
+        await tell(pilot, script.stamped([script.partition("A"), untested, JobFinished(job="data-1", outcome="done")]))
+        await pilot.press("1", "down")
+        await redraw(pilot)
+
+        shown = text_of(pilot)
+
+    assert "! No test pairs at B:" in shown
+    assert "These pairs name no topic." in shown
 
 
 async def test_the_cursor_stays_in_sight_among_many_hospitals(app: FedMedApp) -> None:
