@@ -174,7 +174,8 @@ class AdapterList(OptionList):
         run = self.workspace.run
         if run.completed and run.run != self._offered:
             self._offered = run.run
-            if self.adapters == (BASE,) and not self.has_focus and not self.workspace.conversation((BASE,)).exchanges:
+            talking = any(not one.earlier for one in self.workspace.conversation((BASE,)).exchanges)
+            if self.adapters == (BASE,) and not self.has_focus and not talking:
                 self._highlight(GLOBAL)
 
     def _highlight(self, adapter: str) -> None:

@@ -105,6 +105,16 @@ async def test_the_shared_adapter_is_offered_once_there_is_one(app: FedMedApp) -
         assert (before, app.screen.query_one(AdapterList).adapters) == (("base",), ("global",))
 
 
+async def test_what_the_base_model_was_asked_in_an_earlier_session_does_not_keep_the_shared_adapter_back(app: FedMedApp) -> None:
+    async with app.run_test(size=(120, 36)) as pilot:
+        await pilot.press("5")
+        app.workspace.conversation(("base",)).exchanges.append(Exchange("", "What helps?", ("base",), earlier=True))
+        await tell(pilot, script.session_events())
+        await redraw(pilot)
+
+        assert app.screen.query_one(AdapterList).adapters == ("global",)
+
+
 async def test_whoever_talks_to_the_base_model_stays_there_when_the_shared_adapter_comes(app: FedMedApp) -> None:
     async with app.run_test(size=(120, 36)) as pilot:
         events = script.session_events()
