@@ -32,6 +32,7 @@ from engine.protocol import (
 
 CANCEL_SECONDS = 10.0
 """How long a cancelled job may take before the engine is asked to end."""
+UNHEEDED = f"The engine did not stop its work within {CANCEL_SECONDS:.0f} s of being asked to, and was ended."
 TERMINATE_SECONDS = 3.0
 QUIT_SECONDS = 3.0
 ENGINE_ARGV = tuple(module_argv("engine"))
@@ -74,7 +75,7 @@ class EngineClient:
         self._argv = argv
         self._process: asyncio.subprocess.Process | None = None
         self._reader: asyncio.Task[None] | None = None
-        self._stopping = False
+        self._stopping = self._unheeded = False
         self._open_jobs: dict[str, asyncio.Event] = {}
 
     @property
@@ -124,6 +125,7 @@ class EngineClient:
         try:
             await asyncio.wait_for(finished.wait(), CANCEL_SECONDS)
         except TimeoutError:
+            self._unheeded = True
             await self._end_process()
 
     async def stop(self) -> None:
@@ -175,7 +177,8 @@ class EngineClient:
         code = await process.wait()
         for job in tuple(self._open_jobs):
             self._close_job(job)
-        self._on_exit(EngineExit(code=code, expected=self._stopping, sentence=complaint or describe_exit(code)))
+        how = UNHEEDED if self._unheeded else describe_exit(code)
+        self._on_exit(EngineExit(code=code, expected=self._stopping, sentence=complaint or how))
 
     def _close_job(self, job: str) -> None:
         finished = self._open_jobs.pop(job, None)

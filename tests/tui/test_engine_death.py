@@ -11,14 +11,19 @@ from conftest import SIZES, text_of, until
 from test_dialogs import write_run
 
 from engine.protocol import MAX_LINE_BYTES
+from fedmed_tui import engine_client
 from fedmed_tui.app import FedMedApp
 from fedmed_tui.engine_client import describe_exit
 
 
 def kill_engine(app: FedMedApp) -> None:
+    signal_engine(app, signal.SIGKILL)
+
+
+def signal_engine(app: FedMedApp, number: int) -> None:
     client = app.workspace._client
     assert client is not None and client.pid is not None
-    os.kill(client.pid, signal.SIGKILL)
+    os.kill(client.pid, number)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -85,6 +90,22 @@ async def test_an_answer_cut_off_by_the_death_of_the_engine_says_so(slow_app: Fe
         kill_engine(slow_app)
 
         await until(pilot, lambda: "The engine ended before the answer was complete." in text_of(pilot))
+
+
+async def test_an_engine_that_heeds_no_stop_is_ended_and_not_called_short_of_memory(
+    slow_app: FedMedApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_client, "CANCEL_SECONDS", 0.5)
+    monkeypatch.setattr(engine_client, "TERMINATE_SECONDS", 0.5)
+    async with slow_app.run_test(size=(120, 36)) as pilot:
+        await until(pilot, lambda: slow_app.workspace.status.ready)
+        await pilot.press("s")
+        await until(pilot, lambda: slow_app.run_state.rounds)
+        signal_engine(slow_app, signal.SIGSTOP)
+
+        await pilot.press("s", "y")
+
+        await until(pilot, lambda: "did not stop its work" in text_of(pilot))
 
 
 async def test_an_engine_that_cannot_be_started_is_told_in_words() -> None:
