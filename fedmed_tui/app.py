@@ -165,7 +165,8 @@ class FedMedApp(App[None]):
             self._start(self.workspace.config)
             return
         question = f"Run {run.run} has done {run.completed} of {run.total_rounds} rounds."
-        go_on = Answer("resume", "r", f"go on with round {run.completed + 1}")
+        left = run.completed < run.total_rounds
+        go_on = Answer("resume", "r", f"go on with round {run.completed + 1}" if left else "write its end, which is missing")
         answer = await self.push_screen_wait(ConfirmScreen("Start", question, (go_on, Answer("new", "n", "start a new run"))))
         if answer == "resume":
             self._resume(run)

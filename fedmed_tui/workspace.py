@@ -20,6 +20,7 @@ from engine.protocol import (
     DescribeData,
     Failure,
     JobFinished,
+    ModelLoaded,
     PartitionDescribed,
     ResumeRun,
     RunStarted,
@@ -110,9 +111,9 @@ class Workspace:
 
     @property
     def resumable(self) -> bool:
-        """The run on the screens has rounds left, and nothing is working on it."""
+        """The run on the screens has rounds left, or its end was never written, and nothing is working on it."""
         run = self.run
-        return bool(run.run) and not self.training and run.completed < run.total_rounds
+        return bool(run.run) and not self.training and (run.completed < run.total_rounds or run.finished is None)
 
     # --- the engine ------------------------------------------------------------------------------------------------------------
 
@@ -134,12 +135,10 @@ class Workspace:
         """Start a new engine after the old one died, and go on with the run it was working on from its last round."""
         await self.open_engine()
         interrupted, self.interrupted = self.interrupted, None
-        if interrupted is None:
-            return
-        if interrupted.run:
+        if interrupted is not None and interrupted.run:
             self.resume_run(interrupted)
-        else:
-            self.start_run(self.config)  # it died before its first event: nothing to resume
+        elif interrupted is not None:  # it died before its first event: nothing to resume
+            self.start_run(self.config)
 
     async def close(self) -> None:
         """End the engine. Returns when it is gone and every answer is kept."""
@@ -213,11 +212,10 @@ class Workspace:
         """Take in what another window's engine has added to the record of the run on the screens. Reads, never writes."""
         reader = self._reader
         fresh = await asyncio.to_thread(reader.fresh) if reader is not None else []
-        if not fresh or self._reader is not reader:
-            return
-        for stamped in fresh:
-            self.run.apply(stamped)
-        self.on_change()
+        if fresh and self._reader is reader:
+            for stamped in fresh:
+                self.run.apply(stamped)
+            self.on_change()
 
     def leave_run(self) -> None:
         """Put the run in progress back on the screens."""
@@ -246,12 +244,14 @@ class Workspace:
 
     def take(self, stamped: Stamped) -> None:
         """One event from the engine. Only those of the run in progress change it: the engine answers questions meanwhile."""
-        if self.run_job and getattr(stamped.event, "job", self.run_job) == self.run_job:
+        event = stamped.event
+        of_run = self.run_job and getattr(event, "job", self.run_job) == self.run_job
+        if of_run and not (self.preparing and isinstance(event, ModelLoaded)):  # the run's own record names the model again
             self.live.apply(stamped)
-        self.status.take(stamped.event)
-        self._handle(stamped.event)
+        self.status.take(event)
+        self._handle(event)
         for desk in self._desks:
-            desk.take(stamped.event)
+            desk.take(event)
         self.on_change()
 
     def _engine_ended(self, ended: EngineExit) -> None:

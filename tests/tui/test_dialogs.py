@@ -18,6 +18,7 @@ from engine.settings import DEMO, RunConfig
 from fedmed_tui.app import FedMedApp
 from fedmed_tui.commands import offered
 from fedmed_tui.datadesk import Task
+from fedmed_tui.runs import load_state
 from screens.chat_manner import MannerScreen
 from screens.dialog import Dialog
 from screens.import_data import ImportScreen
@@ -146,17 +147,32 @@ async def test_a_run_that_was_cut_off_can_be_resumed_from_the_list(fake_app: Fed
     assert fake_app.run_state.completed == 3
 
 
-async def test_a_run_that_was_cut_off_after_its_last_round_can_be_closed_from_the_list(fake_app: FedMedApp) -> None:
+async def test_a_run_that_was_cut_off_after_its_last_round_can_be_closed_from_the_list(slow_app: FedMedApp) -> None:
     write_run("cut-off")
     manifest = locations.run_folder("cut-off") / "manifest.json"
     manifest.write_text(manifest.read_text().replace('"done"', '"running"'))
-    async with fake_app.run_test(size=(120, 36)) as pilot:
-        await until(pilot, lambda: fake_app.workspace.status.ready)
+    async with slow_app.run_test(size=(120, 36)) as pilot:
+        await until(pilot, lambda: slow_app.workspace.status.ready)
         await pilot.press("o")
         await until(pilot, lambda: "▷ cut off" in text_of(pilot))
         await pilot.press("r")
 
-        await until(pilot, lambda: fake_app.workspace.training)
+        await until(pilot, lambda: slow_app.workspace.training)
+
+
+async def test_s_closes_the_run_on_the_screens_when_only_its_end_is_missing(fake_app: FedMedApp) -> None:
+    write_run(completed=3)
+    events = locations.run_folder(script.RUN) / "events.jsonl"
+    events.write_bytes(b"".join(events.read_bytes().splitlines(keepends=True)[:-1]))
+    async with fake_app.run_test(size=(120, 36)) as pilot:
+        await until(pilot, lambda: fake_app.workspace.status.ready)
+        fake_app.workspace.show_run(load_state(script.RUN))
+        await pilot.press("s")
+        await until(pilot, lambda: "write its end" in text_of(pilot))
+        await pilot.press("r")
+
+        await until(pilot, lambda: fake_app.run_state.finished)
+        assert fake_app.run_state.run == script.RUN
 
 
 async def test_runs_that_cannot_be_read_are_counted_in_the_list(app: FedMedApp) -> None:

@@ -61,6 +61,17 @@ def test_what_an_import_writes_is_not_mixed_with_the_folder_on_the_screens() -> 
     assert list(workspace.partitions) == ["A"]
 
 
+def test_a_model_loaded_before_the_run_begins_is_named_once() -> None:
+    workspace = Workspace()
+    workspace.run_job, workspace.preparing = "run-1", True
+    workspace.live.run = script.RUN
+    begins = next(script.run_events(completed=1))
+
+    told(workspace, script.MODEL, begins, script.MODEL)
+
+    assert sum("Loaded" in line.text for line in workspace.run.feed) == 1
+
+
 LOADING = Progress(job="run-1", what="loading", done=1, total=2)
 
 
