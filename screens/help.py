@@ -17,6 +17,7 @@ WORDS = (
     ("hospital", "one data owner. Its question and answer pairs never leave it"),
     ("adapter", "the small set of trained weights that a hospital sends (LoRA)"),
     ("round", "train at every hospital, combine the adapters, evaluate, save"),
+    ("★", "the lowest loss: of the shared adapter at a hospital (Training), of the hospitals' own adapters (Chat)"),
     ("weight", "how much one hospital's adapter counts in a round"),
     ("validation loss", "how surprised the model is by answers it never trained on; lower is better"),
 )

@@ -118,7 +118,8 @@ class ImportScreen(Form[ImportData]):
             case SourcePreviewed():
                 self._show(found)
             case FedMedError():
-                self.complain(SettingsError(found.message, where="source", hint=found.hint))
+                message = ": ".join(part for part in (found.where, found.message) if part)
+                self.complain(SettingsError(message, where="source", hint=found.hint))
             case Stopped():
                 self._ask_for_the_source()
 

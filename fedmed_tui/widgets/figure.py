@@ -68,7 +68,12 @@ class Figure(Static):
         before = self._drawn
         self.draw()
         if self._drawn is not before:
-            self.call_after_refresh(self.refresh, layout=True)
+            self.call_after_refresh(self._settle)
+
+    def _settle(self) -> None:
+        """The new picture may have brought a scroll bar, which takes a cell of its width."""
+        self.draw()
+        self.refresh(layout=True)
 
     def on_show(self) -> None:
         """It may have changed while hidden."""

@@ -38,6 +38,7 @@ class LengthChart(Vertical):
         yield Static(markup=False)
         plot = PlotextPlot()
         plot.theme = "textual-clear"
+        plot.display = False  # nothing to draw yet, not even a frame
         yield plot
 
     def watch_partition(self) -> None:
@@ -58,11 +59,10 @@ class LengthChart(Vertical):
             return
         self._drawn = now
         caption = self.query_one(Static)
-        if one is None or not one.answer_lengths:
+        known = one is not None and bool(one.answer_lengths)
+        self.query_one(PlotextPlot).display = known
+        if one is None or not known:
             caption.update(Content("Choose a hospital with ↑ and ↓."))
-            plot = self.query_one(PlotextPlot)
-            plot.plt.clear_figure()
-            plot.refresh()
             return
         caption.update(Content(f"answers by number of words, {one.answer_words:,} on average"))
         self._plot(one)

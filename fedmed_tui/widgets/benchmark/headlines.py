@@ -19,6 +19,7 @@ from fedmed_tui.workspace import Workspace
 
 PLACES = 6
 """Headlines at most; as many as fit are shown."""
+WAITING = "The first figures come with the first round."
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ class Headlines(Horizontal):
     DEFAULT_CLASSES = "figure"
     DEFAULT_CSS = """
     Headlines { height: 1fr; }
+    Headlines > .waiting { width: auto; color: $muted; }
     """
     NARROWEST = 19
     """Cells a headline needs."""
@@ -74,7 +76,8 @@ class Headlines(Horizontal):
         self._told: object = None
 
     def compose(self) -> ComposeResult:
-        """Places that stay empty until there is something to tell."""
+        """What is waited for, then places that stay empty until there is something to tell."""
+        yield Static(WAITING, classes="waiting")
         for _ in range(PLACES):
             yield Headline()
 
@@ -90,6 +93,7 @@ class Headlines(Horizontal):
         if (heads, changes) == self._told:
             return
         self._told = (heads, changes)
+        self.query_one(".waiting").display = not heads
         for place, widget in enumerate(self.query(Headline)):
             head = heads[place] if place < len(heads) else None
             widget.tell(head, changes[place] if head else Content(""))

@@ -12,7 +12,7 @@ from fedmed_tui.widgets.benchmark.section import SectionFigure, facts
 class TrainingSpeed(SectionFigure):
     """Tokens a second, time in rounds, and how close training is to the processor's matrix products."""
 
-    WAITING = "Known after the first local training."
+    WAITING = "Known after the first round."
 
     def shown(self, width: int) -> Content | None:
         """See the class."""
