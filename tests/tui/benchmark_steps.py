@@ -62,14 +62,15 @@ async def trained(pilot: Pilot[None], app: FedMedApp) -> None:
 
 
 async def measure(pilot: Pilot[None], app: FedMedApp, *, full: bool = False) -> None:
-    """Open the dialog, choose, and begin."""
+    """Open the dialog, choose, and begin. A quick benchmark may be over before anybody looks."""
+    desk = app.workspace.benchmarks
     await pilot.press("m")
     await until(pilot, lambda: isinstance(app.screen, MeasureScreen))
     if full:
         app.screen.query_one("#kind", Select).value = "full"
         await pilot.pause()
     await pilot.press("ctrl+s")
-    await until(pilot, lambda: app.workspace.benchmarks.going is not None)
+    await until(pilot, lambda: desk.going is not None or desk.note)
 
 
 def earlier(run: str = "first", **changes: object) -> Path:

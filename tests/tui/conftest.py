@@ -83,11 +83,12 @@ async def redraw(pilot: Pilot[None]) -> None:
 
 
 async def until(pilot: Pilot[None], what: Callable[[], object], seconds: float = 120.0) -> None:
-    """Wait until `what()` is true."""
+    """Wait until `what()` is true, and a screen that was opened for it is there."""
     deadline = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < deadline, "waited too long; the screen shows:\n" + text_of(pilot)
         await pilot.pause(0.02)
+    await pilot.pause(0)
 
 
 def text_of(pilot: Pilot[None]) -> str:

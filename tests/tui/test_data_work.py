@@ -308,15 +308,17 @@ async def test_data_work_goes_on_beside_a_run(app: FedMedApp) -> None:
         assert any("◌ Looking for copies" in line for line in text_of(pilot).splitlines())
 
 
-async def test_one_long_piece_of_work_at_a_time(slow_app: FedMedApp) -> None:
-    async with slow_app.run_test(size=(80, 24)) as pilot:
+async def test_one_long_piece_of_work_at_a_time(fake_app: FedMedApp) -> None:
+    async with fake_app.run_test(size=(80, 24)) as pilot:
         await open_data(pilot)
-        await pilot.press("f")
-        await until(pilot, lambda: slow_app.workspace.desk.task is not None)
-        job = slow_app.workspace.desk.task
+        form = await look_at(pilot, script_data.ENDLESS)
+        await until(pilot, lambda: form.value("question"))
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: fake_app.workspace.desk.task is not None)
+        job = fake_app.workspace.desk.task
 
         await pilot.press("d", "i")
         await pilot.pause()
 
-        assert slow_app.workspace.desk.task is job
-        assert not isinstance(slow_app.screen, ImportScreen)
+        assert fake_app.workspace.desk.task is job
+        assert not isinstance(fake_app.screen, ImportScreen)
