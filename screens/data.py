@@ -53,7 +53,7 @@ class DataScreen(DataWork):
     DataScreen.-medium, DataScreen.-small {
         #data { layout: vertical; }
         #choose { width: 1fr; height: auto; max-height: 60%; }
-        #folder { max-height: 1; }
+        #folder { max-height: 2; }
         #topics, #lengths { display: none; }
     }
     """
@@ -161,7 +161,8 @@ class DataScreen(DataWork):
         where = "the sample corpus" if sample else safe(folder)
         licences = sorted({one.licence for one in workspace.partitions.values() if one.licence})
         terms = f", {safe(', '.join(licences))}" if licences else ""
-        rule = " A topic is never in two splits." if sample else ""  # elsewhere the source may have given the splits
+        told = sample and not self.has_class("-small")  # elsewhere the source may have given the splits
+        rule = " A topic is never in two splits." if told else ""
         missing = untested(workspace.partitions.values())
         warning = Content.styled(f"\n! {safe(missing)}", "$warning") if missing else Content("")
         return Content(f"{total:,} pairs in {where}{terms}.{rule}") + warning

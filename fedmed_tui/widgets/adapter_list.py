@@ -203,6 +203,6 @@ def _prompt(choice: Choice, width: int, *, marked: bool) -> Content:
     facts, indent = choice.facts, "  "
     if len(max(facts, key=len, default="")) + 2 > width:
         facts = replace(choice, best=False).facts
-        indent = "  " if width > 14 else ""
+        indent = "  " if len(max(facts, key=len, default="")) + 2 <= width else ""
     between = " · " if len(" · ".join(facts)) + 2 <= width else f"\n{indent}"
     return first + Content.styled(f"\n{indent}" + between.join(facts), "$muted") if facts else first
