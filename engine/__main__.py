@@ -14,13 +14,12 @@ import signal
 import sys
 import threading
 import time
-import traceback
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from engine import locations
-from engine.errors import FedMedError, ProtocolError
+from engine.errors import FedMedError, ProtocolError, log_unexpected
 from engine.jobs.context import Engine
 from engine.jobs.dispatch import job_for, lane_of
 from engine.protocol import (
@@ -160,14 +159,6 @@ class Process:
             self._resources_at = now
             memory, gpu = read_resources()
             self.emit(Resources(memory_bytes=memory, gpu_bytes=gpu))
-
-
-def log_unexpected(error: BaseException) -> None:
-    """Where it came from, and what led to it. Its text may hold a pair's or a question's: the log gets its type."""
-    if before := error.__cause__ or error.__context__:
-        log_unexpected(before)
-    traceback.print_tb(error.__traceback__)
-    print(f"{type(error).__module__}.{type(error).__qualname__}", file=sys.stderr, flush=True)
 
 
 def describe_unexpected(job: str, error: Exception) -> Failure:

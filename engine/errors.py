@@ -6,6 +6,9 @@ Everything raised on purpose by this project derives from `FedMedError`. Both pr
 
 from __future__ import annotations
 
+import sys
+import traceback
+
 
 class FedMedError(Exception):
     """A problem stated for a person.
@@ -70,3 +73,11 @@ class EngineError(FedMedError):
     """The engine process could not be started, or died."""
 
     title = "Engine"
+
+
+def log_unexpected(error: BaseException) -> None:
+    """Where it came from, and what led to it. Its text may hold a pair's or a question's: the log gets its type."""
+    if before := error.__cause__ or error.__context__:
+        log_unexpected(before)
+    traceback.print_tb(error.__traceback__)
+    print(f"{type(error).__module__}.{type(error).__qualname__}", file=sys.stderr, flush=True)

@@ -15,6 +15,7 @@ import math
 import torch
 from torch import Tensor
 
+from engine.alarm import whole
 from engine.federated.update import Assignment
 from engine.model.adapters import TRAINING, Adapter, AdapterBank
 from engine.settings import TrainingSettings
@@ -42,6 +43,7 @@ class LocalSteps:
             list(self._parameters.values()), lr=settings.learning_rate, weight_decay=settings.weight_decay
         )
 
+    @whole  # torch's optimizer switches gradients off meanwhile
     def step(self, number: int, total: int) -> None:
         """Use the gradients of micro-steps since the last step; `number` counts from 1 over the whole run of `total` steps."""
         settings = self._settings

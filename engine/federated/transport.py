@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
+import math
 import time
-import traceback
 from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Protocol, TypeVar
 
-from engine.errors import FederationError
+from engine.alarm import Alarm, Overdue
+from engine.errors import FederationError, log_unexpected
 from engine.federated.hospital import Hospital
 from engine.federated.update import Assessment, Assignment, Evaluation, Lost, Update, Verdict, lost_by
 from engine.model.adapters import Adapter
@@ -59,14 +59,16 @@ class InProcess:
     """All hospitals in this process, one after the other on one base model.
 
     Args:
-        deadline_s: seconds of its own work after which a hospital is late, looked at after each micro-step; 0 is no limit.
+        deadline_s: seconds of its own work after which a hospital is late, looked at after each micro-step; 0 is no limit. A
+            micro-step that hangs is ended (`engine.alarm`).
         clock: seconds that only go forward.
     """
 
     def __init__(self, hospitals: list[Hospital], deadline_s: float = 0.0, clock: Callable[[], float] = time.monotonic) -> None:
         self._hospitals = {hospital.name: hospital for hospital in sorted(hospitals, key=lambda one: one.name)}
-        self._deadline_s = deadline_s
+        self._deadline_s = deadline_s or math.inf
         self._clock = clock
+        self._alarm = Alarm()
 
     def hospitals(self) -> tuple[HospitalInfo, ...]:
         """Who takes part, sorted by name."""
@@ -94,15 +96,21 @@ class InProcess:
         while True:
             started = self._clock()
             try:
-                item = next(work)
+                item = self._alarm.step(work, self._deadline_s - busy)
             except StopIteration as end:
                 result: Result = end.value
                 return result
             except Exception as error:
-                traceback.print_exception(error, file=sys.stderr)
+                log_unexpected(error)
                 return lost_by(name, error)
+            except Overdue as hang:
+                log_unexpected(hang)
+                return self._late(name)
             busy += self._clock() - started
-            if 0 < self._deadline_s < busy:
+            if busy > self._deadline_s:
                 work.close()
-                return Lost(name, "late", f"it was not done after {self._deadline_s:g} s of work")
+                return self._late(name)
             yield item
+
+    def _late(self, name: str) -> Lost:
+        return Lost(name, "late", f"it was not done after {self._deadline_s:g} s of work")

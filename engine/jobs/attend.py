@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
 from collections.abc import Generator
 from pathlib import Path
 
 import msgspec
 
-from engine.errors import ProtocolError
+from engine.errors import ProtocolError, log_unexpected
 from engine.federated.flare import wire
 from engine.federated.flare.kits import partition_folder
 from engine.federated.flare.policy import PolicyError, read_policy
@@ -38,7 +37,7 @@ def attend(engine: Engine, command: Attend) -> Job:
     except (Cancelled, GeneratorExit):
         raise
     except Exception as error:
-        traceback.print_exception(error, file=sys.stderr)
+        log_unexpected(error)
         answer = wire.pack(wire.Broken(name=plain_name(type(error).__name__), cause=cause_of(error)))
     write_atomically(Path(command.answer), answer)
 

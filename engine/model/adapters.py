@@ -24,6 +24,7 @@ from safetensors.torch import load as load_bytes
 from safetensors.torch import save as save_bytes
 from torch import Tensor
 
+from engine.alarm import whole
 from engine.errors import ModelError, RunError
 from engine.files import disk_error, write_atomically
 from engine.model.base import BaseModel
@@ -67,6 +68,7 @@ class AdapterBank:
         """Parameters of one adapter."""
         return sum(tensor.numel() for tensor in self.get(TRAINING).values())
 
+    @whole
     def use(self, name: str, *, training: bool) -> None:
         """Make a slot (or `base` alone) answer the next forward pass, with dropout and gradients if `training`."""
         if self._active == (name, training):
@@ -98,6 +100,7 @@ class AdapterBank:
         self.peft.unload()
         return self.base
 
+    @whole
     def put(self, name: str, adapter: Adapter, lora: LoraSettings | None = None) -> None:
         """Fill a slot, making it first when it is new or of another shape. `lora` is the adapter's own shape."""
         lora = lora or fitted(self.lora, adapter)

@@ -1,9 +1,9 @@
-"""Hospitals that fail on purpose: a transport that damages one hospital's answers in one round, and hospitals that misbehave."""
+"""Answers that are damaged on purpose: a transport that damages one hospital's answers in one round."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,7 +11,6 @@ import torch
 
 from engine.federated.flare import answers, wire
 from engine.federated.flare.channel import Answer
-from engine.federated.hospital import Hospital
 from engine.federated.local import truncated
 from engine.federated.transport import Assessing, Evaluating, Training, Transport
 from engine.federated.update import Assessment, Assignment, Lost, Update, Verdict
@@ -166,54 +165,3 @@ VERDICTS: dict[str, Callable[[Verdict], Verdict]] = {
     "too few numbers": _verdict(losses=lambda verdict: verdict.losses[1:]),
 }
 """By fault: how to do it to the verdict on candidates."""
-
-
-class Misbehaving(Hospital):
-    """A hospital whose training goes wrong in the rounds that `when` gives to it."""
-
-    def __init__(self, *args: Any, when: Mapping[int, str], act: Callable[[], object], **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._when, self._act = when, act
-
-    def train(self, assignment: Assignment) -> Generator[Any, None, Update]:
-        work = super().train(assignment)
-        while True:
-            try:
-                item = next(work)
-            except StopIteration as end:
-                return end.value  # type: ignore[no-any-return]
-            if self._when.get(assignment.round) == self.name and item is None:
-                self._act()
-            yield item
-
-
-def fail() -> None:
-    raise ValueError(f"could not tokenize {RECORD_TEXT!r}")
-
-
-def run_out() -> None:
-    raise MemoryError(RECORD_TEXT)
-
-
-def run_out_of_accelerator() -> None:
-    raise torch.OutOfMemoryError(RECORD_TEXT)
-
-
-class Clock:
-    """Stands still until somebody dawdles."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-    def dawdle(self) -> None:
-        self.now += 1000.0
-
-
-FAILURES: dict[str, tuple[str, Callable[[], object]]] = {
-    "raises": ("raised", fail),
-    "runs out of memory": ("raised", run_out),
-    "runs out of accelerator memory": ("raised", run_out_of_accelerator),
-}

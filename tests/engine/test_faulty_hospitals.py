@@ -25,7 +25,8 @@ from engine.model.adapters import AdapterBank, to_bytes
 from engine.protocol import Aggregated, AnyEvent, Evaluated, HospitalLost, RoundFinished, Stamped, decode_event, encode_event
 from engine.settings import RunConfig, load_config
 from tests.engine.conftest import load_tiny
-from tests.engine.faults import DAMAGES, FAILURES, RECORD_TEXT, Clock, Faulty, Misbehaving, Wired
+from tests.engine.faults import DAMAGES, RECORD_TEXT, Faulty, Wired
+from tests.engine.odd_hospitals import FAILURES, Clock, Misbehaving
 
 WHEN = {1: "B", 2: "C", 3: "B"}
 """The first, a middle and the last round; B takes part again in between."""
@@ -105,13 +106,16 @@ def test_a_bad_update_is_left_out_of_its_round(
 
 
 @pytest.mark.parametrize("failure", FAILURES)
-def test_a_hospital_that_fails_is_left_out_of_its_round(home: Path, bank: AdapterBank, failure: str) -> None:
+def test_a_hospital_that_fails_is_left_out_of_its_round(
+    home: Path, bank: AdapterBank, failure: str, capfd: pytest.CaptureFixture[str]
+) -> None:
     config, (kind, act) = settings(), FAILURES[failure]
     odd = [Misbehaving(name, locations.sample_folder(), config, when=WHEN, act=act) for name in "BC"]
 
     events = run(bank, in_process(bank, config, *odd), config)
 
     assert_left_out(events, kind)
+    assert RECORD_TEXT not in capfd.readouterr().err, "the engine's log is not the hospital's"
 
 
 def test_a_hospital_past_the_deadline_is_left_out_of_its_round(home: Path, bank: AdapterBank) -> None:
