@@ -3,191 +3,121 @@
     python -m benchmarks.crash --kills 100 [--seed 1]
 
 Each life is a process of its own that runs the engine's own loop over pipes, forked from a parent that has imported the tensor
-library once, and is ended by SIGKILL: at a random time, at a random training step, around the aggregation, or at the sight of a
-half-written checkpoint or exported adapter. Runs follow each other until so many kills have hit. Of each run are compared, byte
-by byte, all adapters and checkpoints, and what its record, replayed, says; nothing half-written may be left.
+library once, and is ended by SIGKILL (`benchmarks.lives`): at a random time, between two training steps, in the aggregation, when
+a checkpoint, an exported adapter or the manifest is half-written, between a checkpoint and its event, and with the record's last
+line torn. Runs follow each other until so many kills have hit, in turn with an agent that remembers, with scaffold's control
+variates, and with a server optimizer and hospitals that rest. Of each run are compared with an uninterrupted one: every file's
+name, all adapters and checkpoints byte by byte, what is in the other files but times, and the state that its record replays to.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import random
-import select
-import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import suppress
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from benchmarks.lives import Holds, Life, born, moments, tear_last_line
 from engine import locations
-from engine.protocol import (
-    Aggregated,
-    AnyCommand,
-    AnyEvent,
-    Failure,
-    ResumeRun,
-    RunFinished,
-    StartRun,
-    StepDone,
-    UpdateReceived,
-    decode_event,
-    encode_command,
-)
+from engine.protocol import AnyCommand, Failure, ResumeRun, RunFinished, StartRun, encode_command
 from engine.settings import RunConfig, load_config
 from fedmed_tui import runs
+from fedmed_tui.state import RunState
 
 TINY_MODEL = Path(__file__).parents[1] / "tests" / "tiny_model.py"
 PATIENCE = 120.0
 """Seconds without an event after which a life is given up."""
-Moment = Callable[["Life", AnyEvent | None], bool]
+KINDS: dict[str, dict[str, Any]] = {
+    "agent": {},
+    "scaffold": {"training.objective": "scaffold", "aggregation.combine": "factors", "aggregation.weighting": "samples"},
+    "fedadam": {"aggregation.server_optimizer": "fedadam", "aggregation.combine": "factors", "federation.participation": 0.6},
+}
+"""By name, what a run carries from round to round."""
 
 
-@dataclass
-class Life:
-    """One engine process, from fork to its end."""
-
-    pid: int
-    commands: int
-    events: int
-    run: Path
-    begun: float = field(default_factory=time.monotonic)
-    _rest: bytes = b""
-
-    def heard(self, seconds: float) -> list[AnyEvent] | None:
-        """Events that come within so many seconds; None at the end."""
-        if not select.select([self.events], [], [], seconds)[0]:
-            return []
-        data = os.read(self.events, 1 << 20)
-        if not data:
-            return None
-        *lines, self._rest = (self._rest + data).split(b"\n")
-        return [decode_event(line).event for line in lines]
-
-    def end(self) -> None:
-        """Kill the process and forget it."""
-        os.kill(self.pid, signal.SIGKILL)
-        os.waitpid(self.pid, 0)
-        os.close(self.commands)
-        os.close(self.events)
-
-
-def born(run: str) -> Life:
-    """Fork an engine."""
-    (theirs, commands), (events, told) = os.pipe(), os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        os.dup2(theirs, 0)
-        for descriptor in (theirs, commands, events):
-            os.close(descriptor)
-        _be_an_engine(told)
-    os.close(theirs)
-    os.close(told)
-    return Life(pid, commands, events, locations.run_folder(run))
-
-
-def _be_an_engine(told: int) -> None:
-    from engine.__main__ import Process
-
-    log = os.open(locations.log_file(), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    os.dup2(log, 1)
-    os.dup2(log, 2)
-    sys.stdin = os.fdopen(0, "r")
-    Process(os.fdopen(told, "wb", buffering=0)).run()
-    os._exit(0)
-
-
-# --- when to kill --------------------------------------------------------------------------------------------------------------
-
-
-def moments(draw: random.Random, usual_seconds: float) -> tuple[str, Moment]:
-    """A kind of moment, and how to tell that it has come."""
-    kind = draw.choice(["any time", "training", "aggregation", "checkpoint", "export"])
-    number, after, seen = draw.randint(1, 3), draw.uniform(0, usual_seconds), Counter[type[Any]]()
-
-    def any_time(life: Life, event: AnyEvent | None) -> bool:
-        return time.monotonic() - life.begun > after
-
-    def of_events(*types: type[Any]) -> Moment:
-        def come(life: Life, event: AnyEvent | None) -> bool:
-            seen[type(event)] += 1
-            return isinstance(event, types) and sum(seen[one] for one in types) >= number * 2
-
-        return come
-
-    def half_written(pattern: str) -> Moment:
-        def come(life: Life, event: AnyEvent | None) -> bool:
-            with suppress(OSError):  # a folder may vanish while it is searched
-                seen.update([int] if any(life.run.glob(pattern)) else [])
-            return seen[int] >= number
-
-        return come
-
-    return kind, {
-        "any time": any_time,
-        "training": of_events(StepDone),
-        "aggregation": of_events(UpdateReceived, Aggregated),
-        "checkpoint": half_written("rounds/.*.partial"),
-        "export": half_written("*/**/.adapter_*.partial"),
-    }[kind]
-
-
-def live(life: Life, command: AnyCommand, come: Moment) -> RunFinished | None:
-    """Let an engine work until the moment has come or the run has ended. Returns the end, if it came first."""
+def live(life: Life, command: AnyCommand, holds: Holds) -> RunFinished | None:
+    """Let an engine work until it stands frozen in the moment, or the run has ended. Returns the end, if it came first."""
     os.write(life.commands, encode_command(command))
     last = time.monotonic()
     while time.monotonic() - last < PATIENCE:
         events = life.heard(0.0002)
         if events is None:
             raise SystemExit(f"the engine ended by itself; its log: {locations.log_file()}")
-        for event in events or [None]:
-            last = time.monotonic() if event is not None else last
-            if isinstance(event, Failure):
-                raise SystemExit(f"a job failed: {event.message} {event.where}")
-            if isinstance(event, RunFinished):
-                return event
-            if come(life, event):
+        last = time.monotonic() if events else last
+        if holds(life):
+            life.stop()
+            if holds(life) and not ended(life):
                 return None
+            life.go_on()
+        if finished := ended(life):
+            return finished
     raise SystemExit("the engine hangs")
+
+
+def ended(life: Life) -> RunFinished | None:
+    """The run's end, if it was told."""
+    for event in life.said:
+        if isinstance(event, Failure):
+            raise SystemExit(f"a job failed: {event.message} {event.where}")
+    return next((event for event in life.said if isinstance(event, RunFinished)), None)
 
 
 # --- what must be the same -----------------------------------------------------------------------------------------------------
 
 
-def tensors(run: Path) -> dict[str, bytes]:
-    """Every adapter and checkpoint."""
-    return {str(path.relative_to(run)): path.read_bytes() for path in sorted(run.rglob("*.safetensors"))}
+TIMES = ("seconds", "time", "created", "carrying", "first_round")
+"""What differs between two runs of the same: parts of names."""
 
 
-def replayed(run: str) -> dict[str, Any]:
+def contents(run: Path) -> dict[str, Any]:
+    """Every file but the record: adapters and checkpoints as bytes, the others without what is about time."""
+    files = {str(path.relative_to(run)): path for path in sorted(run.rglob("*")) if path.is_file()}
+    return {
+        name: _timeless(json.loads(path.read_bytes())) | {"run": ""} if path.suffix == ".json" else path.read_bytes()
+        for name, path in files.items()
+        if path.name != "events.jsonl"
+    }
+
+
+def replayed(state: RunState) -> dict[str, Any]:
     """What the record says, without times of day and durations, and without the hospitals' joining again after a kill."""
-    state = runs.load_state(run)
-    record = state.record
+    rounds = {number: {name: _answers(asdict(at)) for name, at in one.hospitals.items()} for number, one in state.rounds.items()}
     plain = {
         "outcome": state.finished and state.finished.outcome,
         "completed": state.completed,
+        "hospitals": state.hospitals,
+        "rounds": rounds,
+        "drawn": {number: one.drawn for number, one in state.rounds.items()},
+        "decisions": {number: one.aggregated for number, one in state.rounds.items()},
         "series": state.macro_series(),
-        "losses": record.losses,
-        "aggregated": record.aggregated,
-        "updates": record.updates,
-        "traffic": {number: [row for row in rows if row.round == number] for number, rows in record.traffic.items()},
-        "finished": record.finished,
+        "losses": state.record.losses,
+        "updates": state.record.updates,
+        "traffic": {number: [row for row in rows if row.round == number] for number, rows in state.record.traffic.items()},
+        "finished": state.record.finished,
     }
     return dict(_timeless(msgspec.to_builtins(plain, str_keys=True)))
+
+
+def _answers(hospital: dict[str, Any]) -> dict[str, Any]:
+    """Without its steps: not each of them is recorded."""
+    return {name: value for name, value in hospital.items() if "step" not in name}
 
 
 def _timeless(value: Any) -> Any:
     match value:
         case dict():
-            return {key: _timeless(one) for key, one in value.items() if "seconds" not in key}
+            return {key: _timeless(one) for key, one in value.items() if not any(time in key for time in TIMES)}
         case list() | tuple():
             return [_timeless(one) for one in value]
         case _:
@@ -196,23 +126,24 @@ def _timeless(value: Any) -> Any:
 
 def differences(run: str, whole: str) -> Iterator[str]:
     """What is not as in the uninterrupted run."""
-    mine, theirs = (tensors(locations.run_folder(name)) for name in (run, whole))
-    yield from (f"{name} differs" for name in sorted(mine.keys() | theirs.keys()) if mine.get(name) != theirs.get(name))
-    said, should = replayed(run), replayed(whole)
+    mine, theirs = (contents(locations.run_folder(name)) for name in (run, whole))
+    yield from (f"{name} is left" for name in sorted(mine.keys() - theirs.keys()))
+    yield from (f"{name} differs" for name in sorted(theirs) if mine.get(name) != theirs[name])
+    said, should = (replayed(runs.load_state(name)) for name in (run, whole))
     yield from (f"the record's {name} differ" for name in should if said[name] != should[name])
     numbers = [stamped.seq for stamped in runs.load_events(run)]
     if numbers != list(range(1, len(numbers) + 1)):
         yield "the record's numbers have gaps"
-    yield from (f"{path.name} is left" for path in locations.run_folder(run).rglob("*.partial"))
 
 
 # --- all together ---------------------------------------------------------------------------------------------------------------
 
 
-def tiny_config() -> RunConfig:
-    """A run of seconds, with an agent that remembers and hospitals that are evaluated."""
+def tiny_config(kind: str) -> RunConfig:
+    """A run of seconds, with hospitals that are evaluated."""
     folder = locations.home() / "tiny-model"
-    subprocess.run([sys.executable, str(TINY_MODEL), str(folder)], check=True, capture_output=True)
+    if not folder.exists():
+        subprocess.run([sys.executable, str(TINY_MODEL), str(folder)], check=True, capture_output=True)
     small = {
         "model.source": str(folder),
         "model.quantization": "none",
@@ -223,13 +154,13 @@ def tiny_config() -> RunConfig:
         "data.max_pairs": 12,
         "data.validation_pairs": 4,
     }
-    return load_config(overrides=small)
+    return load_config(overrides=small | KINDS[kind])
 
 
-def uninterrupted(config: RunConfig) -> float:
+def uninterrupted(kind: str) -> float:
     """The run to compare with; returns its seconds."""
-    life = born("whole")
-    live(life, StartRun(job="run", run="whole", config=config), lambda life, event: False)
+    life = born(f"whole-{kind}")
+    live(life, StartRun(job="run", run=f"whole-{kind}", config=tiny_config(kind)), lambda life: False)
     life.end()
     return time.monotonic() - life.begun
 
@@ -241,11 +172,13 @@ def killed_until_done(run: str, config: RunConfig, draw: random.Random, seconds:
         begun = (locations.run_folder(run) / "manifest.json").exists()
         command: AnyCommand = ResumeRun(job="run", run=run) if begun else StartRun(job="run", run=run, config=config)
         life = born(run)
-        kind, come = moments(draw, seconds)
-        finished = live(life, command, come)
+        kind, holds = moments(draw, seconds)
+        finished = live(life, command, holds)
         life.end()
         if finished is not None:
             return hits
+        if kind == "with a torn last line" and not tear_last_line(life.run / "events.jsonl", draw):
+            kind = "at any time"
         hits[kind] += 1
 
 
@@ -262,12 +195,13 @@ def main() -> None:
         torch.set_num_threads(1)  # a fork of a process with worker threads would wait for them for ever
         import engine.jobs.run  # noqa: F401 (each life finds it imported)
 
-        config, draw, hits, bad, number = tiny_config(), random.Random(wanted.seed), Counter[str](), list[str](), 0
-        seconds = uninterrupted(config)
+        draw, hits, bad, number = random.Random(wanted.seed), Counter[str](), list[str](), 0
+        seconds = {kind: uninterrupted(kind) for kind in KINDS}
         while sum(hits.values()) < wanted.kills:
-            number += 1
-            hits += killed_until_done(f"killed-{number}", config, draw, seconds)
-            bad += [f"killed-{number}: {what}" for what in differences(f"killed-{number}", "whole")]
+            kind, number = list(KINDS)[number % len(KINDS)], number + 1
+            run = f"killed-{number}-{kind}"
+            hits += killed_until_done(run, tiny_config(kind), draw, seconds[kind])
+            bad += [f"{run}: {what}" for what in differences(run, f"whole-{kind}")]
         print(f"{sum(hits.values())} kills over {number} runs: {', '.join(f'{n} {kind}' for kind, n in sorted(hits.items()))}")
     for complaint in bad:
         print(complaint)
