@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import tempfile
+import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 from engine.errors import RunError
+
+WRITING = ".writing-"
+ABANDONED_SECONDS = 3600.0
+"""A half-written folder that is older belongs to nobody any more: its writer was killed."""
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -28,6 +35,30 @@ def write_atomically(path: Path, data: bytes) -> None:
         with suppress(OSError):
             Path(name).unlink()
         raise disk_error(path, error) from None
+
+
+def write_folder(parent: Path, name: str, fill: Callable[[Path], object]) -> Path:
+    """A new folder below `parent`, there complete or not at all; a name that is taken gets a number. Raises OSError.
+
+    Args:
+        fill: puts the files into the folder it is given.
+    """
+    parent.mkdir(parents=True, exist_ok=True)
+    for left in parent.glob(f"{WRITING}*"):
+        if time.time() - left.stat().st_mtime > ABANDONED_SECONDS:
+            shutil.rmtree(left, ignore_errors=True)
+    work = Path(tempfile.mkdtemp(prefix=WRITING, dir=parent))
+    try:
+        fill(work)
+        work.chmod(0o755)  # mkdtemp makes it private; what is written is for colleagues too
+        target, number = parent / name, 1
+        while target.exists():
+            number += 1
+            target = parent / f"{name}-{number}"
+        return work.rename(target)
+    except BaseException:
+        shutil.rmtree(work, ignore_errors=True)
+        raise
 
 
 def sha256_of(path: Path) -> str:

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import csv
 import io
-import shutil
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -20,7 +18,7 @@ import msgspec
 
 from engine import locations
 from engine.errors import RunError
-from engine.files import disk_error
+from engine.files import disk_error, write_folder
 from engine.protocol import UpdateReceived
 from fedmed_tui import __version__
 from fedmed_tui.report import markdown
@@ -63,9 +61,14 @@ def export_snapshot(state: RunState, folder: Path, screen_svg: str = "") -> Path
     }
     if screen_svg:
         files["screen.svg"] = screen_svg
+
+    def fill(work: Path) -> None:
+        for file, text in files.items():
+            (work / file).write_text(text, encoding="utf-8")
+
     parent = folder / "snapshots"
     try:
-        return _write_folder(parent, time.strftime("%Y%m%d-%H%M%S"), files)
+        return write_folder(parent, time.strftime("%Y%m%d-%H%M%S"), fill)
     except OSError as error:
         raise disk_error(parent, error) from None
 
@@ -152,21 +155,3 @@ def _csv(state: RunState) -> str:
     writer.writerow(["round", "hospital", "metric", "value"])
     writer.writerows([row.round, row.hospital, row.metric, row.value] for row in measurements(state))
     return text.getvalue()
-
-
-def _write_folder(parent: Path, name: str, files: dict[str, str]) -> Path:
-    """Write `files` into a new folder below `parent`; a name that is taken gets a number."""
-    parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=".writing-", dir=parent))
-    try:
-        for file, text in files.items():
-            (temporary / file).write_text(text, encoding="utf-8")
-        temporary.chmod(0o755)  # mkdtemp makes it private; a report is for colleagues too
-        target, number = parent / name, 1
-        while target.exists():
-            number += 1
-            target = parent / f"{name}-{number}"
-        return temporary.rename(target)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
