@@ -31,6 +31,8 @@ from engine.protocol import (
 )
 
 QUIT_SECONDS = 5.0
+HALT_SECONDS = 30.0
+"""An engine that has not stopped a late call after so long hangs, and is replaced."""
 JOIN = "join"
 TOLD = (TrainingStarted, StepDone)
 """Events that the coordinator hears of; the engine's others are the hospital's own business."""
@@ -61,22 +63,49 @@ class Child:
         self._turn = threading.Lock()
         self._writing = threading.Lock()
         self._number = 0
+        self._calls = 0
         self._joined = b""
+        self._knows: subprocess.Popen[bytes] | None = None
+        """The process that has joined the run."""
+        self._joining = False
+        """A new process is joining: nobody disturbs it, or a call that takes less time than that would never be answered."""
 
     def call(self, method: str, payload: bytes, tell: Callable[[AnyEvent], None]) -> bytes:
         """The engine's answer. A call that comes while another runs (it was late) ends that one. Raises Fallen."""
-        self.halt()
-        with self._turn:
+        self._calls += 1
+        own = self._calls
+        self._take_turn()
+        try:
             if method == JOIN:
                 self._joined = payload
-            elif not self._alive and self._joined:
-                self._ask(JOIN, self._joined, lambda event: None)  # a new process knows nothing of the run yet
+            elif self._joined and not (self._alive and self._knows is self._process):
+                self._join_again()
+            if own != self._calls:
+                raise Fallen("late")  # the next call has come meanwhile
             return self._ask(method, payload, tell)
+        finally:
+            self._turn.release()
 
     def halt(self) -> None:
         """Stop the call in progress, at its next micro-step."""
-        if self._turn.locked() and self._alive:
+        if self._turn.locked() and self._alive and not self._joining:
             self._send(Cancel(job=str(self._number)))
+
+    def _take_turn(self) -> None:
+        """Stop the call in progress and wait for its end. An engine that does not stop hangs; the next call gets a new one."""
+        self.halt()
+        process = self._process
+        while not self._turn.acquire(timeout=HALT_SECONDS):
+            if process is not None and not self._joining:
+                process.kill()  # whoever follows it sees that
+
+    def _join_again(self) -> None:
+        """A new process knows nothing of the run yet."""
+        self._joining = True
+        try:
+            self._ask(JOIN, self._joined, lambda event: None)
+        finally:
+            self._joining = False
 
     def close(self) -> None:
         """End the engine process."""
@@ -107,6 +136,8 @@ class Child:
             )
         )  # fmt: skip
         self._follow(job, tell)
+        if method == JOIN:
+            self._knows = self._process
         try:
             return answer.read_bytes()
         finally:
