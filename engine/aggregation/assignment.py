@@ -49,8 +49,9 @@ def controls(updates: Sequence[Update], carried: Mapping[str, Adapter]) -> dict[
 
 def _corrections(controls: Mapping[str, Adapter]) -> dict[str, Adapter]:
     """c − c_k for each hospital, c the mean of all c_k. A factor that a hospital has not trained yet has none."""
-    names = sorted({name for control in controls.values() for name in control})
-    mean = {name: torch.stack([control[name] for control in controls.values() if name in control]).mean(dim=0) for name in names}
+    ordered = [controls[hospital] for hospital in sorted(controls)]  # whoever was away comes last among them, until a resume
+    names = sorted({name for control in ordered for name in control})
+    mean = {name: torch.stack([control[name] for control in ordered if name in control]).mean(dim=0) for name in names}
     return {hospital: {name: mean[name] - own for name, own in control.items()} for hospital, control in controls.items()}
 
 

@@ -13,7 +13,7 @@ from engine.federated.flare import answers, wire
 from engine.federated.flare.channel import Answer
 from engine.federated.local import truncated
 from engine.federated.transport import Assessing, Evaluating, Training, Transport
-from engine.federated.update import Assessment, Assignment, Lost, Update, Verdict
+from engine.federated.update import Assessment, Assignment, Evaluation, Lost, Update, Verdict
 from engine.model.adapters import Adapter
 from engine.protocol import HospitalInfo
 
@@ -56,8 +56,35 @@ class Faulty:
 
 
 @dataclass
+class FaultyEvaluations:
+    """As `inner`, but in the rounds of `when` one hospital's evaluations are damaged."""
+
+    inner: Transport
+    when: Mapping[int, str]
+    """Round → hospital."""
+    figures: Mapping[str, float]
+    """What it says instead."""
+    round: int = 0
+
+    def hospitals(self) -> tuple[HospitalInfo, ...]:
+        return self.inner.hospitals()
+
+    def train(self, assignment: Assignment) -> Training:
+        self.round = assignment.round
+        return self.inner.train(assignment)
+
+    def evaluate(self, adapters: Mapping[str, Adapter]) -> Evaluating:
+        for item in self.inner.evaluate(adapters):
+            odd = isinstance(item, Evaluation) and item.hospital == self.when.get(self.round)
+            yield replace(item, **self.figures) if odd else item
+
+    def assess(self, assessment: Assessment) -> Assessing:
+        return self.inner.assess(assessment)
+
+
+@dataclass
 class Wired:
-    """As `inner`, but every update crosses as a federation's message does."""
+    """As `inner`, but every update, evaluation and verdict crosses as a federation's message does."""
 
     inner: Transport
 
@@ -69,16 +96,21 @@ class Wired:
             yield _carried(item) if isinstance(item, Update) else item
 
     def evaluate(self, adapters: Mapping[str, Adapter]) -> Evaluating:
-        return self.inner.evaluate(adapters)
+        for item in self.inner.evaluate(adapters):
+            yield answers.evaluation(_sent(wire.Measured, item, item.hospital)) if isinstance(item, Evaluation) else item
 
     def assess(self, assessment: Assessment) -> Assessing:
-        return self.inner.assess(assessment)
+        for item in self.inner.assess(assessment):
+            yield answers.verdict(_sent(wire.Judged, item, item.voter)) if isinstance(item, Verdict) else item
 
 
 def _carried(update: Update) -> Update | Lost:
-    figures = {name: getattr(update, name) for name in wire.Trained.__struct_fields__}
-    sent = wire.pack(wire.Trained(**figures), {"adapter": update.adapter, "gradient": update.gradient})
-    return answers.update(Answer(number=1, site=update.hospital, payload=sent))
+    return answers.update(_sent(wire.Trained, update, update.hospital, {"adapter": update.adapter, "gradient": update.gradient}))
+
+
+def _sent(kind: type[Any], result: object, site: str, groups: Mapping[str, Adapter] | None = None) -> Answer:
+    header = kind(**{name: getattr(result, name) for name in kind.__struct_fields__})
+    return Answer(number=1, site=site, payload=wire.pack(header, dict(groups or {})))
 
 
 def _filled(value: float) -> Damage:
@@ -147,6 +179,17 @@ DAMAGES: dict[str, tuple[str, Damage]] = {
     "killed": ("gone", lambda _, update, task: Lost(update.hospital, "gone", "its process is gone")),
 }
 """By fault: what the coordinator calls it, and how to do it."""
+
+
+EVALUATIONS: dict[str, dict[str, float]] = {
+    "loss that is no number": {"loss": float("nan")},
+    "infinite loss": {"loss": float("inf")},
+    "loss below 0": {"loss": -1.0},
+    "loss out of all bounds": {"loss": 1e200},
+    "no pairs": {"pairs": 0},
+    "no tokens": {"tokens": 0},
+}
+"""By fault: what an evaluation says."""
 
 
 def _verdict(**figures: Callable[[Verdict], Any]) -> Callable[[Verdict], Verdict]:
