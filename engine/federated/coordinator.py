@@ -120,7 +120,7 @@ class Coordinator:
         seconds = time.monotonic() - started
         before, after = _means(position.losses, losses)
         finished = RoundFinished(round=number, rounds=rounds, before=before, after=after, seconds=seconds)
-        self.position = Position(
+        reached = Position(
             adapter=result.adapter,
             completed=number,
             losses=losses,
@@ -129,7 +129,7 @@ class Coordinator:
             memory=result.memory,
             carried=result.moments | controls(given.updates, position.carried),
         )
-        self._save(given, result, finished)
+        self._save(reached, given, result, finished)
         yield finished
 
     def _told(self, event: Aggregated) -> Rounds:
@@ -177,8 +177,7 @@ class Coordinator:
     def _roster(self, names: Sequence[str]) -> Roster:
         return Roster(names, self._config.federation.needed(len(names)), self.position.fingerprints)
 
-    def _save(self, given: Round, result: Aggregation, finished: RoundFinished) -> None:
-        position = self.position
+    def _save(self, position: Position, given: Round, result: Aggregation, finished: RoundFinished) -> None:
         self._folder.require()
         for update in given.updates:
             self._bank.save(update.adapter, self._folder.adapter_folder(update.hospital))
@@ -196,6 +195,7 @@ class Coordinator:
             memory=position.memory,
         )
         self._folder.save_round(position.adapter, state, position.carried)
+        self.position = position
         self._manifest.completed = position.completed
         self._folder.write_manifest(self._manifest)
         self._spool.clear()

@@ -17,14 +17,16 @@ from engine import locations
 from engine.errors import ModelError, RunError
 from engine.federated.checkpoint import RunFolder, read_round
 from engine.federated.collect import Paused
+from engine.federated.event_log import EventLog
 from engine.federated.hospital import Hospital
+from engine.federated.spool import Spool
 from engine.federated.update import Assignment
 from engine.jobs.context import Engine
 from engine.jobs.dispatch import job_for
 from engine.jobs.model import ensure_bank
 from engine.jobs.reach import known
 from engine.jobs.run import resume_run, start_run
-from engine.model.adapters import to_bytes
+from engine.model.adapters import AdapterBank, to_bytes
 from engine.protocol import (
     AnyEvent,
     ModelLoaded,
@@ -263,35 +265,60 @@ def test_fewer_rounds_than_are_done_are_refused(home: Path, engine: Engine, conf
 
 @pytest.fixture
 def small_disk(home: Path) -> Iterator[Callable[[str], None]]:
-    """The runs' folder on a disk of 200 KiB; call it to make the disk larger."""
+    """The runs' folder on a disk of 200 KiB; call it to mount that anew, with other options."""
     folder = home / "output-models"
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", str(folder)]
     if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode != 0:
         pytest.skip("only root can mount a small disk")
-    yield lambda size: subprocess.run(["mount", "-o", f"remount,size={size}", str(folder)], check=True) and None
+    yield lambda options: subprocess.run(["mount", "-o", f"remount,{options}", str(folder)], check=True) and None
     subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
+WRITES: dict[str, tuple[type[Any], str]] = {
+    "the record": (EventLog, "append"),
+    "an update": (Spool, "keep"),
+    "an adapter": (AdapterBank, "save"),
+    "a checkpoint": (RunFolder, "save_round"),
+    "the manifest": (RunFolder, "write_manifest"),
+}
+"""What is written when the disk is full, and where."""
+
+
+@pytest.mark.parametrize("written", WRITES)
 def test_a_full_disk_stops_the_run_in_words_and_it_goes_on_with_more_space(
-    small_disk: Callable[[str], None], engine: Engine, config: RunConfig
+    small_disk: Callable[[str], None], engine: Engine, config: RunConfig, written: str
 ) -> None:
+    owner, name = WRITES[written]
+    usual = getattr(owner, name)
+
+    def with_a_full_disk(*args: Any) -> Any:
+        fill_up(locations.runs_folder() / "filler")
+        return usual(*args)
+
     events: list[AnyEvent | None] = []
-    job = start(engine, config)
-    with pytest.raises(RunError, match="No space left on device") as refused:
-        fill = locations.runs_folder() / "filler"
-        for event in job:
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(RunError, match="No space left on device") as refused:
+        for event in start(engine, config):
             events.append(event)
             if isinstance(event, RoundFinished):
-                fill_up(fill)
+                patch.setattr(owner, name, with_a_full_disk)
 
-    small_disk("10m")
+    small_disk("size=10m")
     rest = list(resume(engine))
 
     assert "Free some space" in refused.value.hint
-    assert finished(events).outcome == "failed"
+    assert (finished(events).outcome, finished(events).completed) == ("failed", 2 if written == "the manifest" else 1)
+    assert_whole(engine, config, rest)
+
+
+def assert_whole(engine: Engine, config: RunConfig, rest: list[AnyEvent | None]) -> None:
+    """The run is done, as one that nothing stopped; nothing half-written is left."""
+    folder = locations.run_folder("r")
     assert (finished(rest).outcome, runs.load_state("r").completed) == ("done", 2)
-    assert not list(locations.run_folder("r").rglob("*.partial"))
+    assert not list(folder.rglob("*.partial"))
+    list(start_run(engine, StartRun(job="1", run="whole", config=config)))
+    adapter = "rounds/002/global.safetensors"
+    assert (folder / adapter).read_bytes() == (locations.run_folder("whole") / adapter).read_bytes()
 
 
 def fill_up(path: Path) -> None:
@@ -302,6 +329,52 @@ def fill_up(path: Path) -> None:
                 pass
         except OSError:
             return
+
+
+def test_a_disk_without_a_free_inode_stops_the_run_in_words(
+    small_disk: Callable[[str], None], engine: Engine, config: RunConfig
+) -> None:
+    with pytest.raises(RunError, match="No space left on device"):
+        for event in start(engine, config):
+            if isinstance(event, RoundFinished):
+                disk = os.statvfs(locations.runs_folder())
+                small_disk(f"size=10m,nr_inodes={disk.f_files - disk.f_ffree}")
+
+    small_disk("nr_inodes=1000")
+    assert_whole(engine, config, list(resume(engine)))
+
+
+def test_a_run_on_a_read_only_disk_can_be_looked_at_and_says_why_it_does_not_go_on(
+    small_disk: Callable[[str], None], engine: Engine, config: RunConfig
+) -> None:
+    small_disk("size=10m")
+    through_round(start(engine, config), 1)
+    small_disk("ro")
+
+    assert [(manifest.run, manifest.completed, manifest.status) for manifest in runs.list_runs()] == [("r", 1, "interrupted")]
+    with pytest.raises(RunError, match="cannot be written: Read-only file system"):
+        list(resume(engine))
+    small_disk("rw")
+    assert_whole(engine, config, list(resume(engine)))
+
+
+def test_a_run_in_a_linked_folder_is_one_like_any_other(home: Path, engine: Engine, config: RunConfig, tmp_path: Path) -> None:
+    (home / "output-models").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    locations.run_folder("r").symlink_to(tmp_path / "elsewhere")
+
+    through_round(start(engine, config), 1)
+
+    assert_whole(engine, config, list(resume(engine)))
+
+
+@pytest.mark.parametrize("way", ["emptied", "removed"])
+def test_a_run_whose_record_was_lost_goes_on_from_its_checkpoint(home: Path, engine: Engine, config: RunConfig, way: str) -> None:
+    through_round(start(engine, config), 1)
+    record = locations.run_folder("r") / "events.jsonl"
+    record.write_bytes(b"") if way == "emptied" else record.unlink()
+
+    assert_whole(engine, config, list(resume(engine)))
 
 
 def test_a_read_only_folder_is_told_in_words(home: Path) -> None:
