@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from engine import locations
+from engine.federated.event_log import SYNCED
 from engine.protocol import Aggregated, AnyEvent, Evaluated, RoundFinished, RoundStarted, StepDone, decode_event
 
 HOSPITALS = 3
@@ -183,10 +184,10 @@ def moments(draw: random.Random, usual_seconds: float) -> tuple[str, Holds]:
 
 
 def tear_last_line(record: Path, draw: random.Random) -> bool:
-    """Leave the last event half-written, as a full disk or a power cut does. False: there is none."""
+    """Leave the last event half-written, as a power cut does. False: there is none, or it waited until the disk had it."""
     data = record.read_bytes() if record.exists() else b""
     begin = data.rfind(b"\n", 0, max(0, len(data) - 1)) + 1
-    if len(data) - begin < 2:
+    if not data.endswith(b"\n") or isinstance(decode_event(data[begin:]).event, SYNCED):
         return False
     os.truncate(record, draw.randint(begin + 1, len(data) - 1))
     return True

@@ -9,7 +9,11 @@ from pathlib import Path
 
 from engine.errors import ProtocolError, RunError
 from engine.files import disk_error
-from engine.protocol import AnyEvent, RoundFinished, RunStarted, Stamped, decode_event, encode_event
+from engine.protocol import AnyEvent, RoundFinished, RunStarted, Stamped, TrafficCounted, decode_event, encode_event
+
+SYNCED = (TrafficCounted, RoundFinished)
+"""These wait for the disk: the last that is said of a round before its checkpoint, so that no checkpoint knows more than the
+record, and the round's end."""
 
 
 class EventLog:
@@ -30,7 +34,7 @@ class EventLog:
         try:
             self._file.write(encode_event(Stamped(seq=self._seq, time=time.time(), event=event)))
             self._file.flush()
-            if isinstance(event, RoundFinished):
+            if isinstance(event, SYNCED):
                 os.fsync(self._file.fileno())
         except OSError as error:
             raise disk_error(self._path, error) from None
