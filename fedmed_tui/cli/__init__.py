@@ -32,6 +32,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except FedMedError as error:
         complain(error)
         return FAILED if isinstance(error, ENGINE_FAILURES) else BAD_INPUT
+    except KeyboardInterrupt:  # where there is no job to stop: while libraries are loaded, or a folder is read
+        return CANCELLED
 
 
 def complain(error: FedMedError) -> None:

@@ -16,7 +16,7 @@ import pytest
 from engine.protocol import RoundStarted, Stamped, StartRun
 from engine.settings import DEMO
 from fedmed_tui import engine_client
-from fedmed_tui.cli import CANCELLED, DONE, session
+from fedmed_tui.cli import CANCELLED, DONE, main, session
 from fedmed_tui.engine_client import EngineClient
 from tests.cli.helpers import TRAINED
 
@@ -87,6 +87,15 @@ def test_ctrl_c_during_a_benchmark_writes_nothing(trained_run: Path, home: Path)
 
     assert (process.returncode, said) == (CANCELLED, "")
     assert not [path for path in (home / "benchmark_results").rglob("*") if path.is_file()]
+
+
+def test_ctrl_c_before_there_is_a_job_to_stop_ends_the_command_without_a_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("fedmed_tui.runs.list_runs", interrupted)
+
+    assert main(["runs"]) == CANCELLED
 
 
 async def test_a_second_ctrl_c_does_not_wait_for_a_job_that_hangs(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
