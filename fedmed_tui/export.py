@@ -19,6 +19,7 @@ import msgspec
 from engine import locations
 from engine.errors import RunError
 from engine.files import disk_error, write_folder
+from engine.plain_text import sheet_cell
 from engine.protocol import UpdateReceived
 from fedmed_tui import __version__
 from fedmed_tui.report import markdown
@@ -153,5 +154,5 @@ def _csv(state: RunState) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["round", "hospital", "metric", "value"])
-    writer.writerows([row.round, row.hospital, row.metric, row.value] for row in measurements(state))
+    writer.writerows([row.round, sheet_cell(row.hospital), row.metric, row.value] for row in measurements(state))
     return text.getvalue()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from engine.plain_text import markdown_cell
 from fedmed_tui.state import RoundState, RunState
 from fedmed_tui.units import duration, size
 
@@ -25,7 +26,7 @@ A lower loss says that the model predicts these hospitals' answers better. It do
 
 def markdown(state: RunState) -> str:
     """The report of a run that has started."""
-    parts = [f"# Run {_cell(state.run)}\n", _summary(state), _hospitals(state)]
+    parts = [f"# Run {markdown_cell(state.run)}\n", _summary(state), _hospitals(state)]
     rounds = [at for number, at in sorted(state.rounds.items()) if number > 0]
     if state.macro_series():
         parts.append(f"## Validation loss\n\n{_losses(state)}")
@@ -40,14 +41,17 @@ def _summary(state: RunState) -> str:
     facts = [f"- Rounds: {state.completed} of {state.total_rounds}, {state.finished.outcome if state.finished else 'running'}."]
     if state.model:
         model = state.model
-        facts.append(f"- Base model: {_cell(model.name)}, {model.quantization}, on {model.device}; SHA-256 `{model.digest}`.")
+        held = f"{model.name}, {model.quantization}, on {model.device}; SHA-256 {model.digest}"
+        facts.append(f"- Base model: {markdown_cell(held)}.")
         facts.append(
             f"- Adapter: {model.trainable:,} trainable parameters of {model.parameters:,}, {size(model.adapter_bytes)}; "
             f"the base takes {size(model.base_bytes)} as loaded."
         )
     if state.config:
         config = state.config
-        facts.append(f"- Seed {config.seed}, weighting `{config.aggregation.weighting}`, data `{_cell(config.data.folder)}`.")
+        facts.append(
+            f"- Seed {config.seed}, weighting `{config.aggregation.weighting}`, data `{markdown_cell(config.data.folder)}`."
+        )
     if state.finished:
         facts.append(f"- Time in rounds: {duration(state.finished.seconds)}.")
     return "\n".join(facts) + "\n"
@@ -102,12 +106,7 @@ def _training(rounds: Sequence[RoundState]) -> str:
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = [header, ["---:" if name != "reason" else "---" for name in header], *rows]
-    return "\n".join("| " + " | ".join(_cell(text) for text in line) + " |" for line in lines) + "\n"
-
-
-def _cell(text: str) -> str:
-    """Text that cannot end its table cell or line."""
-    return " ".join(text.split()).replace("|", "\\|")
+    return "\n".join("| " + " | ".join(markdown_cell(text) for text in line) + " |" for line in lines) + "\n"
 
 
 def _number(value: float | None, decimals: int) -> str:

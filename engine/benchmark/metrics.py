@@ -23,6 +23,7 @@ from engine.benchmark.results import (
     Suite,
     TestComparison,
 )
+from engine.plain_text import sheet_cell
 
 Better = Literal["lower", "higher", ""]
 
@@ -78,7 +79,7 @@ def to_csv(results: BenchmarkResults) -> str:
         [
             one.suite,
             one.name,
-            one.subject,
+            sheet_cell(one.subject),
             one.value,
             "" if one.low is None else one.low,
             "" if one.high is None else one.high,

@@ -8,7 +8,8 @@ from typing import Any
 
 from engine.benchmark import report_sections as sections
 from engine.benchmark.results import SUITES, BenchmarkResults, Suite
-from engine.benchmark.words import cell, number, percent, seconds, signed, size, table
+from engine.benchmark.words import number, percent, seconds, signed, size, table
+from engine.plain_text import markdown_cell
 
 SECTIONS: dict[Suite, Callable[[Any], str]] = {
     "efficiency": sections.efficiency,
@@ -35,7 +36,7 @@ NOT_CLAIMED = """\
 
 def markdown(results: BenchmarkResults, figure: str) -> str:
     """The report; `figure` is the picture's file name."""
-    parts = [f"# Benchmark of run {cell(results.run)}\n", _about(results)]
+    parts = [f"# Benchmark of run {markdown_cell(results.run)}\n", _about(results)]
     headlines = list(_headlines(results))
     if headlines:
         parts.append("\n".join(f"- {line}" for line in headlines) + "\n")
@@ -54,8 +55,9 @@ def _about(results: BenchmarkResults) -> str:
     config = results.config
     adapter = f"LoRA rank {config.lora.rank} on {', '.join(config.lora.target_modules)}"
     lines = [
-        f"{cell(results.model)}, {results.quantization}; {adapter}; {results.rounds} of {config.training.rounds} rounds, "
-        f"seed {config.seed}, data `{cell(config.data.folder)}`.",
+        f"{markdown_cell(f'{results.model}, {results.quantization}; {adapter}')}; "
+        f"{results.rounds} of {config.training.rounds} rounds, "
+        f"seed {config.seed}, data `{markdown_cell(config.data.folder)}`.",
         f"{'From the records of the run' if results.quick else 'Full benchmark'}, {_date(results.created)}.",
     ]
     if results.earlier:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from engine.benchmark.results import Interval, Spread
+from engine.plain_text import markdown_cell
 
 NONE = "–"
 
@@ -65,9 +66,4 @@ def spread_seconds(value: Spread) -> str:
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A Markdown table: the first column to the left, the others to the right."""
     lines = [header, [":---", *["---:"] * (len(header) - 1)], *rows]
-    return "\n".join("| " + " | ".join(cell(text) for text in line) + " |" for line in lines) + "\n"
-
-
-def cell(text: str) -> str:
-    """Text that cannot end its table cell or line, nor be read as a tag."""
-    return " ".join(text.split()).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
+    return "\n".join("| " + " | ".join(markdown_cell(text) for text in line) + " |" for line in lines) + "\n"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import msgspec
 
@@ -15,6 +14,7 @@ from engine.data.overlap import check_overlap
 from engine.data.partition import describe, find_partitions
 from engine.errors import DataError
 from engine.files import write_atomically
+from engine.plain_text import markdown_cell
 from engine.protocol import (
     CheckOverlap,
     DataReported,
@@ -88,7 +88,14 @@ def report(command: ReportData) -> Generator[Progress | DataReported | None, Non
 
 def to_markdown(sheet: DataSheet) -> str:
     """The sheet as a document."""
-    parts = [f"# Data sheet: {sheet.name}", *_origin(sheet), *_sizes(sheet), *_differences(sheet), *_overlap(sheet), *_phi(sheet)]
+    parts = [
+        f"# Data sheet: {markdown_cell(sheet.name)}",
+        *_origin(sheet),
+        *_sizes(sheet),
+        *_differences(sheet),
+        *_overlap(sheet),
+        *_phi(sheet),
+    ]
     return "\n\n".join(parts) + "\n"
 
 
@@ -108,7 +115,8 @@ def _origin(sheet: DataSheet) -> list[str]:
             ]
         )
     header = ["hospital", "source", "licence", "sha256 of the source", "divided", "de-identified"]
-    rules = sorted({f"Splits: {manifest.split_rule} (seed {manifest.seed})." for manifest in sheet.manifests.values()})
+    known = sheet.manifests.values()
+    rules = sorted({f"Splits: {markdown_cell(one.split_rule)} (seed {one.seed})." for one in known})
     return ["## Origin", _table(header, rows), *rules]
 
 
@@ -182,12 +190,7 @@ def _matrix(names: Sequence[str], values: Sequence[Sequence[float]]) -> str:
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines)
-
-
-def _cell(value: Any) -> str:
-    """Text of a source, kept from ending its cell and from being read as a tag."""
-    return str(value).replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")
+    return "\n".join("| " + " | ".join(markdown_cell(cell) for cell in line) + " |" for line in lines)
 
 
 def _count(value: int) -> str:

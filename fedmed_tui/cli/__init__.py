@@ -10,8 +10,9 @@ import io
 import sys
 from collections.abc import Sequence
 
+from engine import locations
 from engine.errors import EngineError, FedMedError, ProtocolError
-from fedmed_tui.plain_text import on_one_line
+from engine.plain_text import on_one_line
 
 DONE = 0
 FAILED = 1
@@ -27,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     _make_streams_lenient()
     try:
-        _check_encoding(arguments)
+        _check_encoding([*arguments, str(locations.home())])
         return _run_command(arguments) if arguments else _open_dashboard()
     except FedMedError as error:
         complain(error)
@@ -67,7 +68,7 @@ def _run_command(arguments: list[str]) -> int:
     except typer.TyperException as error:  # a wrong option, argument or value
         message = error.format_message()
         stop = "" if message.endswith((".", "?")) else "."
-        print(f"Usage: {message}{stop} See `fedmed-tui --help`.", file=sys.stderr)
+        print(f"Usage: {on_one_line(message)}{stop} See `fedmed-tui --help`.", file=sys.stderr)
         return BAD_INPUT
     except typer.Abort:
         return CANCELLED

@@ -21,6 +21,7 @@ from engine.benchmark.report import markdown
 from engine.benchmark.results import SUITES, BenchmarkResults, Suite
 from engine.errors import FedMedError, RunError, SettingsError
 from engine.files import write_atomically
+from engine.plain_text import on_one_line, printable
 from engine.protocol import RunBenchmark, Stamped
 from fedmed_tui import runs
 from fedmed_tui.benchmarking import Benchmarking
@@ -30,7 +31,6 @@ from fedmed_tui.cli.output import print_json
 from fedmed_tui.cli.session import OnEvent, run_job
 from fedmed_tui.cli.tables import add_row, console, new_table
 from fedmed_tui.differences import MARKS, change, figure
-from fedmed_tui.plain_text import printable
 from fedmed_tui.units import duration
 
 JOB = "benchmark"
@@ -139,7 +139,7 @@ def diff(
     unmeasured = gone_suites(old, new)
     for suite in unmeasured:
         why = new.skipped.get(suite, "it was not asked for.")
-        print(printable(f"The suite {suite} was measured in {before} and is not in {after}: {why}"))
+        print(on_one_line(f"The suite {suite} was measured in {before} and is not in {after}: {why}"))
     return FAILED if regressed or unmeasured else DONE
 
 
@@ -180,7 +180,7 @@ def _printing_json(state: Benchmarking) -> Iterator[OnEvent]:
 
 def _report(results: BenchmarkResults) -> str:
     """For a terminal: without the figure."""
-    return "\n".join(line for line in markdown(results, "").splitlines() if not line.startswith("!["))
+    return "\n".join(line for line in printable(markdown(results, "")).splitlines() if not line.startswith("!["))
 
 
 def _show(report: str, folder: Path) -> None:
@@ -188,7 +188,7 @@ def _show(report: str, folder: Path) -> None:
     if sys.stdout.isatty():
         console().print(Markdown(report))
     else:
-        print(printable(report))
+        print(report)
     print(folder)
 
 
@@ -200,4 +200,4 @@ def _write_screen(report: str, run: str, folder: Path) -> None:
     try:
         write_atomically(folder / SCREEN, paper.export_svg(title=f"fedmed-tui benchmark --run {run}").encode())
     except FedMedError as error:  # the results themselves are safe
-        print(f"{SCREEN} could not be written: {error}", file=sys.stderr)
+        print(on_one_line(f"{SCREEN} could not be written: {error}"), file=sys.stderr)

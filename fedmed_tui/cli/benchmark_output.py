@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from engine.benchmark.results import SUITES
+from engine.plain_text import on_one_line
 from engine.protocol import BenchmarkProgress, Stamped, SuiteMeasured
 from engine.protocol import Progress as WorkProgress
 from fedmed_tui.benchmarking import Benchmarking
@@ -44,7 +45,7 @@ class BenchmarkOutput:
             case BenchmarkProgress(item=item, fraction=fraction, overall=overall, seconds_left=left):
                 self._tell(item)
                 self._bars.update(self._all, completed=overall, note="" if left is None else f"about {duration(left)} left")
-                self._bars.update(self._item, description=item, completed=fraction, visible=True)
+                self._bars.update(self._item, description=on_one_line(item), completed=fraction, visible=True)
             case SuiteMeasured(suite=suite, results=results):
                 why = results.skipped.get(suite, "")
                 self._say(f"{SUITES[suite]}: {f'not measured: {why}' if why else 'done'}.")
@@ -58,6 +59,6 @@ class BenchmarkOutput:
 
     def _say(self, text: str) -> None:
         if self._bars.disable:
-            print(text, file=sys.stderr, flush=True)
+            print(on_one_line(text), file=sys.stderr, flush=True)
         else:
-            self._bars.console.print(text, markup=False)
+            self._bars.console.print(on_one_line(text), markup=False)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 import sys
 
+from engine.plain_text import on_one_line, printable
 from engine.protocol import DISCLAIMER, ChatFinished, ChatText, Guarded, Progress, ReferenceScored, RouterHinted, Stamped
 from fedmed_tui.cli.output import print_json
-from fedmed_tui.plain_text import printable
 from fedmed_tui.units import duration
 
 
@@ -67,7 +67,7 @@ class AnswerPrinter:
         if set(self._finished) != set(self._adapters):
             return
         for adapter in self._adapters:
-            print(f"## {adapter}\n\n{printable(self._texts.get(adapter, '')).strip()}\n")
+            print(f"## {on_one_line(adapter)}\n\n{printable(self._texts.get(adapter, '')).strip()}\n")
         ends = [self._finished[adapter] for adapter in self._adapters]
         for end in ends[1:]:
             _aside(_pace(end))
@@ -92,4 +92,4 @@ def _pace(finished: ChatFinished) -> str:
 
 def _aside(line: str) -> None:
     if line:
-        print(printable(line), file=sys.stderr)
+        print(on_one_line(line), file=sys.stderr)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
+from engine.plain_text import on_one_line, printable
 from engine.protocol import (
     AnyEvent,
     DataReported,
@@ -20,7 +21,6 @@ from engine.protocol import (
     SketchesWritten,
     SourcePreviewed,
 )
-from fedmed_tui.plain_text import printable
 from fedmed_tui.splits import untested
 from fedmed_tui.units import duration
 
@@ -58,7 +58,8 @@ def print_preview(event: SourcePreviewed) -> None:
     roles = {**mapping, "hospital": event.hospital_field}
     _print_table(["meaning", "field"], [[role, field or "—"] for role, field in roles.items()])
     for example in event.examples[:1]:
-        _say(f"For example: {_shortened(example.question, 100)}\n          → {_shortened(example.answer, 100)}")
+        _say(f"For example: {_shortened(example.question, 100)}")
+        _say(f"→ {_shortened(example.answer, 100)}", indent=" " * 10)
 
 
 def print_rejects(event: RejectsFound) -> None:
@@ -99,9 +100,11 @@ def _print_comparison(event: HospitalsCompared) -> None:
         return
     names = [one.hospital for one in event.hospitals]
     if event.topic_divergence is None:
-        _say("\nThe pairs name no topic: how different the hospitals' topics are cannot be told.")
+        print()
+        _say("The pairs name no topic: how different the hospitals' topics are cannot be told.")
     else:
-        _say(f"\nHow much a topic says about its hospital: {event.topic_divergence:.3f} (0 nothing, 1 everything).")
+        print()
+        _say(f"How much a topic says about its hospital: {event.topic_divergence:.3f} (0 nothing, 1 everything).")
         _say("Distance between topic distributions (Jensen-Shannon, 0 the same, 1 nothing in common):")
         _print_matrix(names, event.topic_distance)
     _say("Vocabulary in common (Jaccard, 1 the same words):")
@@ -123,7 +126,7 @@ def _print_overlap(event: OverlapMeasured) -> None:
     rows = [[one.hospital, *_counts(one.held_out, one.own, one.others)] for one in event.leaks]
     _print_table(["hospital", "held out", "its own training", "others' training"], rows)
     for near in event.examples[:10]:
-        _say(f"  {near.hospital}: {near.first} ~ {near.second} ({near.similarity:.2f})")
+        _say(f"{near.hospital}: {near.first} ~ {near.second} ({near.similarity:.2f})", indent="  ")
 
 
 def _print_phi(scans: Sequence[PhiScanned]) -> None:
@@ -132,7 +135,7 @@ def _print_phi(scans: Sequence[PhiScanned]) -> None:
     _print_table(["hospital", "pairs", "affected", *kinds], rows)
     for one in scans:
         for finding in one.examples[:8]:
-            _say(f"  {one.hospital}: {finding.pair} {finding.field}: {finding.kind} {finding.masked}")
+            _say(f"{one.hospital}: {finding.pair} {finding.field}: {finding.kind} {finding.masked}", indent="  ")
     if not all(one.names for one in scans):
         _say("Names were looked for by title and cue only: in the checkout, `pip install -e '.[phi]'` adds a name model.")
     _say("A scan can miss things and can be wrong. `fedmed-tui data import … --deidentify` replaces what it finds.")
@@ -140,7 +143,10 @@ def _print_phi(scans: Sequence[PhiScanned]) -> None:
 
 def _print_pairs(event: PairsPage) -> None:
     for pair in event.pairs:
-        _say(f"[{pair.split}] {pair.topic} · {pair.kind}\nQ: {pair.question}\nA: {pair.answer}\n")
+        _say(f"[{pair.split}] {pair.topic} · {pair.kind}")
+        for mark, text in (("Q", pair.question), ("A", pair.answer)):
+            print(f"{mark}: " + printable(text).replace("\n", "\n   "))  # no line of it can pass for another pair
+        print()
     _say(f"{len(event.pairs)} of {event.matches:,} matching pairs, {event.total:,} in all.")
 
 
@@ -151,10 +157,10 @@ def _print_matrix(names: Sequence[str], values: Sequence[Sequence[float]]) -> No
 
 def _print_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Columns as wide as their longest cell; words to the left, numbers to the right."""
-    cells = [[printable(cell).replace("\n", " ") for cell in row] for row in rows]
-    widths = [max(len(row[at]) for row in [list(header), *cells]) for at in range(len(header))]
-    is_number = [bool(cells) and all(row[at][:1].isdigit() for row in cells) for at in range(len(header))]
-    for row in [list(header), *cells]:
+    titles, cells = list(map(on_one_line, header)), [list(map(on_one_line, row)) for row in rows]
+    widths = [max(len(row[at]) for row in [titles, *cells]) for at in range(len(titles))]
+    is_number = [bool(cells) and all(row[at][:1].isdigit() for row in cells) for at in range(len(titles))]
+    for row in [titles, *cells]:
         columns = zip(row, widths, is_number, strict=True)
         line = (cell.rjust(width) if number else cell.ljust(width) for cell, width, number in columns)
         print("  " + "  ".join(line).rstrip())
@@ -170,5 +176,6 @@ def _shortened(text: str, width: int) -> str:
     return line if len(line) <= limit else f"{line[: limit - 1]}…"
 
 
-def _say(text: str) -> None:
-    print(printable(text))
+def _say(text: str, *, indent: str = "") -> None:
+    """One line, whatever is in it."""
+    print(indent + on_one_line(text))

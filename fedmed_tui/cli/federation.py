@@ -10,6 +10,7 @@ import typer
 
 from engine import locations
 from engine.errors import FedMedError
+from engine.plain_text import on_one_line
 from engine.protocol import (
     DEFAULT_PORT,
     CreateFederation,
@@ -23,7 +24,6 @@ from fedmed_tui.cli.data_job import AsJson
 from fedmed_tui.cli.output import event_output
 from fedmed_tui.cli.rehearsal import rehearse
 from fedmed_tui.cli.session import run_job
-from fedmed_tui.plain_text import on_one_line
 from fedmed_tui.sites import run_site
 
 JOB = "federation"
@@ -110,7 +110,7 @@ def _tell_created(made: FederationCreated) -> None:
 
 
 def _tell_described(now: FederationDescribed) -> None:
-    print(f"{now.name}  server {now.server}:{now.port} {'is up' if now.up else 'is down'}")
+    print(f"{on_one_line(now.name)}  server {on_one_line(now.server)}:{now.port} {'is up' if now.up else 'is down'}")
     for hospital in now.hospitals:
-        print(f"  {hospital}  {'connected' if hospital in now.connected else 'not connected'}")
-    print(f"  running: {', '.join(now.running) or 'nothing'}")
+        print(f"  {on_one_line(hospital)}  {'connected' if hospital in now.connected else 'not connected'}")
+    print(f"  running: {on_one_line(', '.join(now.running)) or 'nothing'}")

@@ -11,11 +11,11 @@ import typer
 from rich.table import Table
 
 from engine import locations
+from engine.plain_text import on_one_line
 from fedmed_tui import export as exporting
 from fedmed_tui import runs as run_folders
 from fedmed_tui.cli.output import print_json
 from fedmed_tui.cli.tables import add_row, console, new_table
-from fedmed_tui.plain_text import on_one_line
 from fedmed_tui.report import UNKNOWN
 from fedmed_tui.state import RunState
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from engine.plain_text import is_obeyed, on_one_line
 from engine.protocol import (
     Aggregated,
     Evaluated,
@@ -29,7 +31,6 @@ from engine.protocol import Progress as WorkProgress
 from fedmed_tui.cli.session import OnEvent
 from fedmed_tui.feed import sentence
 from fedmed_tui.pace import fraction, seconds_left
-from fedmed_tui.plain_text import on_one_line
 from fedmed_tui.state import RunState
 from fedmed_tui.units import duration
 
@@ -48,8 +49,16 @@ def event_output(*, as_json: bool) -> Iterator[OnEvent]:
 
 def print_json(stamped: Stamped) -> None:
     """The event as the engine said it, one line."""
-    sys.stdout.buffer.write(encode_event(stamped))
+    line = encode_event(stamped)
+    if not line.isascii() or b"\x7f" in line:  # what is below a space, JSON has escaped already
+        line = "".join(_escaped(character) for character in line.decode()).encode()
+    sys.stdout.buffer.write(line)
     sys.stdout.buffer.flush()
+
+
+def _escaped(character: str) -> str:
+    """As JSON writes it, which is the same text to a program, and nothing that a terminal obeys."""
+    return json.dumps(character)[1:-1] if is_obeyed(character) and character != "\x7f" else character.replace("\x7f", "\\u007f")
 
 
 class PlainOutput:
@@ -63,7 +72,7 @@ class PlainOutput:
         event = stamped.event
         if isinstance(event, WorkProgress) and event.what != self._work:
             self._work = event.what
-            print(_capitalised(event.what), flush=True)
+            print(_capitalised(on_one_line(event.what)), flush=True)
         elif text := self._sentences.of(stamped):
             print(text, flush=True)
 
@@ -104,6 +113,7 @@ class TerminalOutput:
                 self._show_run(stamped.time)
 
     def _show_work(self, what: str, done: int, total: int, note: str = "") -> None:
+        what = on_one_line(what)
         if self._bars.tasks[self._work].description != what:
             self._bars.reset(self._work)
         self._bars.update(self._work, description=what, completed=done, total=total or None, note=note, visible=True)

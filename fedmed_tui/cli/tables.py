@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from fedmed_tui.plain_text import on_one_line
+from engine.plain_text import on_one_line
 
 PIPE_WIDTH = 200
 """Columns a table may take when nobody's terminal limits it."""

@@ -8,7 +8,7 @@ from typing import Literal
 
 from textual.content import Content
 
-from fedmed_tui.plain_text import is_obeyed
+from engine.plain_text import is_obeyed
 
 GAP = 2
 """Cells between two columns."""

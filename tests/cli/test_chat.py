@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from engine.plain_text import printable
 from engine.protocol import DISCLAIMER, FIXED_DISCLAIMER, AnyCommand, Chat, ChatFinished, ChatTurn, decode_event
 from fedmed_tui.cli import BAD_INPUT, DONE, main
 from fedmed_tui.cli.chat import choose_adapters
 from fedmed_tui.cli.session import EngineSession, JobOutcome
-from fedmed_tui.plain_text import printable
 from tests.cli.helpers import TRAINED, edit_json
 
 QUESTION = "What are symptoms of diabetes?"
