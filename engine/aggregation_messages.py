@@ -10,7 +10,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from engine.messages import Command, Event
+from engine.messages import Command, Count, Event, Figure, Round, Share
 
 Standing = Literal["counted", "gated", "suspect"]
 Conclusion = Literal["rule", "chosen", "kept", "thin", "fixed"]
@@ -20,20 +20,20 @@ class HospitalWeight(Struct, frozen=True, kw_only=True):
     """How much one hospital's update counts in a round."""
 
     hospital: str
-    pairs: int
-    sample_share: float
+    pairs: Count
+    sample_share: Share
     """Its share of the pairs behind the round's updates; 0 without a usable update."""
-    weight: float
+    weight: Share
     """Its share of the combined adapter; the shares of all hospitals add up to 1."""
     standing: Standing = "counted"
     """`gated`: no usable update, or one far too long. `suspect`: alone it harms the other hospitals. Neither counts nor votes."""
     why: str = ""
     """Why it was gated; empty otherwise."""
-    norm: float = 0.0
+    norm: Figure = 0.0
     """Length of its update (Frobenius norm of the change of the products B·A over all layers), in medians of all hospitals."""
-    cosine: float = 0.0
+    cosine: Figure = 0.0
     """Agreement of its update's direction with the mean of all, -1 to 1."""
-    suspect_rounds: tuple[int, ...] = ()
+    suspect_rounds: tuple[Count, ...] = ()
     """Of the last three rounds, this one included, those in which it was suspect or gated."""
 
 
@@ -44,9 +44,9 @@ class Transfer(Struct, frozen=True, kw_only=True):
     """Whose update."""
     voter: str
     """Whose pairs."""
-    gain: float
+    gain: Figure
     """Relative fall of the loss: 0.04 is 4 % lower, -0.2 is 20 % higher."""
-    error: float
+    error: Figure
     """Standard error of `gain` over the voter's pairs."""
 
 
@@ -54,12 +54,12 @@ class Candidate(Struct, frozen=True, kw_only=True):
     """A weight vector that was considered. `weights` are in the order of `Aggregated.weights` and may add up to more than 1."""
 
     name: str
-    weights: tuple[float, ...]
-    screen: float
+    weights: tuple[Share, ...]
+    screen: Figure
     """Expected relative gain over sample weights on the screening slices, as the voters' bounded mean."""
-    gain: float | None = None
+    gain: Figure | None = None
     """Measured relative gain on the test slices, evidence of earlier rounds included; None when it was not tested."""
-    error: float | None = None
+    error: Figure | None = None
     """Standard error of `gain`."""
     chosen: bool = False
 
@@ -68,8 +68,8 @@ class SliceUse(Struct, frozen=True, kw_only=True):
     """Validation pairs that one voter used. The two slices share no topic; both are drawn anew each round."""
 
     voter: str
-    screen_pairs: int
-    test_pairs: int
+    screen_pairs: Count
+    test_pairs: Count
     voted: bool = True
     """A hospital that is gated or suspect has no vote."""
 
@@ -77,11 +77,11 @@ class SliceUse(Struct, frozen=True, kw_only=True):
 class JudgingCost(Struct, frozen=True, kw_only=True):
     """What judging took. Work is counted in forward passes of one token; a training token counts as two."""
 
-    work: int
-    training_work: int
-    limit: float
+    work: Count
+    training_work: Count
+    limit: Figure
     """Largest allowed share, from the settings. It binds the counted work, so that a run is the same at any speed."""
-    seconds: float
+    seconds: Figure
 
     @property
     def share(self) -> float:
@@ -99,22 +99,22 @@ class Reason(Struct, frozen=True, kw_only=True):
 class Aggregated(Event, frozen=True, kw_only=True):
     """The coordinator combined the updates into the next global adapter."""
 
-    round: int
+    round: Round
     weighting: str
     combine: str
     weights: tuple[HospitalWeight, ...]
     reason: str
     """The first sentences of `reasons` in one line."""
-    scale: float = 1.0
+    scale: Share = 1.0
     """Step size: the hospitals' part of the new adapter; the rest to 1 is the round's start adapter."""
-    combine_error: float = 0.0
+    combine_error: Figure = 0.0
     """Relative error of the new adapter against the exact weighted product (Frobenius norm over all layers)."""
     server_optimizer: str = "fedavg"
     trust: str = "fixed"
     verdict: Conclusion = "rule"
     """`rule`: nothing was tried. `chosen`: a candidate replaced sample weights. `kept`: none was better for sure. `thin`: too few
     pairs or voters to tell. `fixed`: nobody may evaluate."""
-    shrink: float = 0.0
+    shrink: Figure = 0.0
     """How far the weights went from sample weights (0) to the chosen candidate (1): gain² / (gain² + error²)."""
     transfer: tuple[Transfer, ...] = ()
     candidates: tuple[Candidate, ...] = ()

@@ -13,7 +13,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from engine.benchmark.results import BenchmarkResults, Suite, Traffic
-from engine.messages import Command, Event
+from engine.messages import Command, Event, Figure, Round
 
 
 class RunBenchmark(Command, frozen=True, kw_only=True):
@@ -96,7 +96,7 @@ class BenchmarkFinished(Event, frozen=True, kw_only=True):
 class TrafficCounted(Event, frozen=True, kw_only=True):
     """What crossed between the hospitals and the coordinator in a round, by the ledger."""
 
-    round: int
+    round: Round
     rows: tuple[Traffic, ...]
-    carrying: float = 0.0
+    carrying: Figure = 0.0
     """Seconds of the round in which messages were on their way and no hospital worked; 0 in one process."""

@@ -1,10 +1,12 @@
-"""Writing files so that a crash at any moment leaves either the old content or the new, never half of it."""
+"""Files written so that a crash at any moment leaves the old content or the new, never half of it; files of anybody's read."""
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
+import stat
 import tempfile
 import time
 from collections.abc import Callable
@@ -59,6 +61,16 @@ def write_folder(parent: Path, name: str, fill: Callable[[Path], object]) -> Pat
     except BaseException:
         shutil.rmtree(work, ignore_errors=True)
         raise
+
+
+def read_regular(path: Path, limit: int) -> bytes:
+    """A file's bytes. Raises OSError: also when it is larger than `limit` bytes, or a pipe or device, which may never end."""
+    found = path.stat()
+    if not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):
+        raise OSError(errno.EINVAL, "it is no ordinary file", str(path))
+    if found.st_size > limit:
+        raise OSError(errno.EFBIG, f"it is larger than {limit:,} bytes", str(path))
+    return path.read_bytes()
 
 
 def sha256_of(path: Path) -> str:

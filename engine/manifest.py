@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 from msgspec import Struct
 
+from engine import strict_json
 from engine.errors import RunError
+from engine.files import read_regular
+from engine.messages import Moment, Round
 from engine.protocol import Ending
 from engine.settings import RunConfig
 from engine.version import __version__
@@ -18,6 +20,7 @@ FILE = "manifest.json"
 LOCK = ".lock"
 """Held by the engine that works on the run."""
 SCHEMA = 1
+MAX_BYTES = 2**24
 
 
 class Manifest(Struct, kw_only=True):
@@ -26,10 +29,10 @@ class Manifest(Struct, kw_only=True):
     run: str
     config: RunConfig
     hospitals: tuple[str, ...]
-    created: float
+    created: Moment
     """Unix time."""
-    rounds: int
-    completed: int = 0
+    rounds: Round
+    completed: Round = 0
     """Rounds that are safely on disk."""
     status: Ending | Literal["running", "interrupted"] = "running"
     """`running` also stands in the file after a kill; whoever lists runs looks at the lock and says `interrupted` then."""
@@ -39,20 +42,30 @@ class Manifest(Struct, kw_only=True):
     version: str = __version__
 
 
+class _Schema(Struct):
+    schema: int
+
+
+_decoder = msgspec.json.Decoder(Manifest)
+_schema_decoder = msgspec.json.Decoder(_Schema)
+
+
 def read_manifest(folder: Path) -> Manifest:
     """Raises RunError when there is no run, or its manifest is damaged or of a newer schema."""
     path = folder / FILE
     try:
-        data = path.read_bytes()
-        schema = json.loads(data)["schema"]
+        data = read_regular(path, MAX_BYTES)
+        schema = strict_json.decode(data, _schema_decoder).schema
         if schema != SCHEMA:
             raise RunError(
                 f"was written with schema {schema}, this program reads {SCHEMA}.",
                 where=str(path),
                 hint="Use the version of fedmed-tui that wrote it.",
             )
-        return msgspec.json.decode(data, type=Manifest)
+        manifest = strict_json.decode(data, _decoder)
     except FileNotFoundError:
         raise RunError("there is no such run.", where=str(folder), hint="`fedmed-tui runs` lists yours.") from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError) as error:
         raise RunError(f"is damaged: {error}.", where=str(path), hint="Restore it from a copy, or start a new run.") from None
+    manifest.run = folder.name  # whatever the file says: a folder that was copied or came from elsewhere is a run of its own
+    return manifest

@@ -15,6 +15,7 @@ from typing import Annotated, Literal, TypeVar
 import msgspec
 from msgspec import Meta, Struct
 
+from engine import strict_json
 from engine.aggregation_messages import (
     Aggregated,
     Candidate,
@@ -97,7 +98,7 @@ from engine.federation_messages import (
     Kit,
     ServeFederation,
 )
-from engine.messages import Command, Event
+from engine.messages import Command, Count, Event, Figure, Moment, Round
 from engine.settings import Device, RunConfig
 
 VERSION = 1
@@ -245,14 +246,14 @@ class ModelLoaded(Event, frozen=True, kw_only=True):
     quantization: str
     """In words: `4-bit weights, fp32 compute`."""
     device: str
-    threads: int
-    parameters: int
-    trainable: int
-    base_bytes: int
+    threads: Count
+    parameters: Count
+    trainable: Count
+    base_bytes: Count
     """In memory."""
-    adapter_bytes: int
-    seconds: float
-    stored_bytes: int = 0
+    adapter_bytes: Count
+    seconds: Figure
+    stored_bytes: Count = 0
     """The base model's files on disk; 0 when unknown."""
 
 
@@ -267,9 +268,9 @@ class HospitalInfo(Struct, frozen=True, kw_only=True):
     """A hospital as it enters a run. Counts are pairs."""
 
     name: str
-    train: int
-    validation: int
-    test: int
+    train: Count
+    validation: Count
+    test: Count
 
 
 class RunStarted(Event, frozen=True, kw_only=True):
@@ -278,14 +279,14 @@ class RunStarted(Event, frozen=True, kw_only=True):
     run: str
     config: RunConfig
     hospitals: tuple[HospitalInfo, ...]
-    completed: int = 0
+    completed: Round = 0
 
 
 class RoundStarted(Event, frozen=True, kw_only=True):
     """Hospitals train from the same global adapter. Rounds count from 1; 0 is the base model's evaluation."""
 
-    round: int
-    rounds: int
+    round: Round
+    rounds: Round
     drawn: tuple[str, ...] = ()
     """Those that train in it, where only a part of the hospitals does; the others rest. Empty is everybody."""
 
@@ -293,39 +294,39 @@ class RoundStarted(Event, frozen=True, kw_only=True):
 class TrainingStarted(Event, frozen=True, kw_only=True):
     """A hospital begins its local training."""
 
-    round: int
+    round: Round
     hospital: str
-    steps: int
+    steps: Count
 
 
 class StepDone(Event, frozen=True, kw_only=True):
     """One optimizer step of local training. May be dropped."""
 
-    round: int
+    round: Round
     hospital: str
-    step: int
-    steps: int
-    loss: float
-    tokens: int
+    step: Count
+    steps: Count
+    loss: Figure
+    tokens: Count
     """Tokens processed since the hospital's training began."""
-    seconds: float
+    seconds: Figure
     """Time spent in training since it began, without time given to chat."""
 
 
 class UpdateReceived(Event, frozen=True, kw_only=True):
     """A hospital returned its update. Nothing else of it reached the coordinator."""
 
-    round: int
+    round: Round
     hospital: str
-    pairs: int
-    steps: int
-    loss: float
+    pairs: Count
+    steps: Count
+    loss: Figure
     """Mean training loss over the round's steps."""
-    variance: float
+    variance: Figure
     """Variance of the training loss over the round's steps."""
-    bytes: int
-    tokens: int
-    seconds: float
+    bytes: Count
+    tokens: Count
+    seconds: Figure
 
 
 class HospitalLost(Event, frozen=True, kw_only=True):
@@ -334,7 +335,7 @@ class HospitalLost(Event, frozen=True, kw_only=True):
     Joining is before the first round, and counts as round 0: the run does not begin without it.
     """
 
-    round: int
+    round: Round
     hospital: str
     during: Duty
     kind: Fault
@@ -345,7 +346,7 @@ class HospitalLost(Event, frozen=True, kw_only=True):
 class RoundSetAside(Event, frozen=True, kw_only=True):
     """A damaged checkpoint was renamed; the run goes on from the one before."""
 
-    round: int
+    round: Round
     name: str
     """Its folder's new name."""
     reason: str
@@ -354,24 +355,24 @@ class RoundSetAside(Event, frozen=True, kw_only=True):
 class Evaluated(Event, frozen=True, kw_only=True):
     """Loss on a hospital's validation pairs: of the base model, its own adapter before aggregation, or the global one after."""
 
-    round: int
+    round: Round
     hospital: str
     stage: Stage
-    loss: float
-    pairs: int
-    tokens: int
+    loss: Figure
+    pairs: Count
+    tokens: Count
 
 
 class RoundFinished(Event, frozen=True, kw_only=True):
     """The round's global adapter is safely on disk."""
 
-    round: int
-    rounds: int
-    before: float
+    round: Round
+    rounds: Round
+    before: Figure
     """Macro mean over hospitals of the validation loss with the previous global adapter."""
-    after: float
+    after: Figure
     """The same with the new one."""
-    seconds: float
+    seconds: Figure
 
 
 class RunFinished(Event, frozen=True, kw_only=True):
@@ -379,10 +380,10 @@ class RunFinished(Event, frozen=True, kw_only=True):
 
     run: str
     outcome: Ending
-    completed: int
-    rounds: int
+    completed: Round
+    rounds: Round
     folder: str
-    seconds: float
+    seconds: Figure
     """Time in rounds, all sessions together."""
 
 
@@ -493,7 +494,7 @@ class Stamped(Struct, frozen=True, kw_only=True):
     """The envelope of an event: what, in which order, when."""
 
     seq: int
-    time: float
+    time: Moment
     event: AnyEvent
     v: int = VERSION
 
@@ -539,8 +540,8 @@ def _decode(decoder: msgspec.json.Decoder[T], line: bytes) -> T:
     if len(line) > MAX_LINE_BYTES:
         raise ProtocolError(f"a line of {len(line):,} bytes is longer than the protocol allows.")
     try:
-        envelope = decoder.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        envelope = strict_json.decode(line, decoder)
+    except ValueError as error:
         raise ProtocolError(f"not a line of this protocol: {error}.") from None
     if envelope.v != VERSION:
         raise ProtocolError(

@@ -75,7 +75,8 @@ class Scheduler:
         if lane != "interactive":
             self._owed, self._last = False, lane
         try:
-            item = self._advance(entry)
+            if (item := self._advance(entry)) is not None:
+                self._emit(item)
         except StopIteration:
             self._finish(lane, "cancelled" if entry.cancelled else "done")
         except Cancelled:
@@ -83,9 +84,6 @@ class Scheduler:
         except Exception as error:  # whatever ended a job, the engine goes on and says so
             self._on_error(entry.name, error)
             self._finish(lane, "failed")
-        else:
-            if item is not None:
-                self._emit(item)
 
     def _entries(self) -> list[_Entry]:
         return [entry for lane in self._lanes.values() for entry in lane]

@@ -14,7 +14,6 @@ This module imports no tensor library, so that both processes can use it.
 from __future__ import annotations
 
 import math
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -22,6 +21,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from engine import toml
 from engine.errors import SettingsError
 
 Quantization = Literal["auto", "nf4", "none"]
@@ -300,14 +300,14 @@ def contradictions(config: RunConfig) -> Iterator[SettingsError]:
 
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return toml.read(path)
     except FileNotFoundError:
         raise SettingsError("no such settings file.", where=str(path), hint="Check the path after --config.") from None
     except IsADirectoryError:
         raise SettingsError("is a folder, not a settings file.", where=str(path), hint="Name a .toml file.") from None
     except UnicodeDecodeError:
         raise SettingsError("is not UTF-8 text.", where=str(path), hint="Save it as UTF-8.") from None
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:
         raise SettingsError(f"is not valid TOML: {error}.", where=str(path), hint="Mend that line.") from None
     except OSError as error:
         raise SettingsError(f"cannot be read: {error.strerror}.", where=str(path), hint="Check its permissions.") from None

@@ -12,15 +12,22 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
 
 from engine import locations
 from engine.errors import RunError
 from engine.files import disk_error, write_atomically
+from engine.messages import Moment
+from engine.plain_text import on_one_line, printable
 from engine.protocol import DISCLAIMER
-from fedmed_tui.plain_text import on_one_line, printable
 from fedmed_tui.units import duration
 
 FILE = "chat-history.sqlite3"
+MAX_TEXT = 2**24
+"""Bytes of one question or answer, whoever wrote the file."""
 WAIT_SECONDS = 5.0
 """For another window that is writing."""
 
@@ -32,7 +39,7 @@ class Answered:
     run: str
     """Empty for the base model without a run."""
     adapter: str
-    asked: float
+    asked: Moment
     """Unix time."""
     question: str
     answer: str
@@ -42,7 +49,7 @@ class Answered:
     """Titles of the safety rules that applied, one a line."""
     note: str = ""
     tokens: int = 0
-    seconds: float = 0.0
+    seconds: Annotated[float, Meta(ge=0, le=1e9)] = 0.0
     stopped: bool = False
 
 
@@ -111,7 +118,10 @@ class History:
         with self._open() as database:
             rows = database.execute(f"{_SELECT} {clause}", values).fetchall()
         names = [field.name for field in fields(Answered)]
-        return [Answered(**dict(zip(names, row, strict=True))) for row in rows]
+        try:
+            return [msgspec.convert(dict(zip(names, row, strict=True)), Answered, strict=False) for row in rows]
+        except msgspec.ValidationError as error:
+            raise self._unusable(error) from None
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
@@ -119,12 +129,16 @@ class History:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self.path.touch(mode=0o600)
             with closing(sqlite3.connect(self.path, timeout=WAIT_SECONDS)) as database, database:
+                database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_TEXT)
                 database.execute(_TABLE)
                 database.execute(_INDEX)
                 yield database
         except (sqlite3.Error, OSError) as error:
-            hint = "Move the file away to begin a new history; check permissions and free space."
-            raise RunError(f"the chat history cannot be used: {error}.", where=str(self.path), hint=hint) from None
+            raise self._unusable(error) from None
+
+    def _unusable(self, error: Exception) -> RunError:
+        hint = "Move the file away to begin a new history; check permissions and free space."
+        return RunError(f"the chat history cannot be used: {error}.", where=str(self.path), hint=hint)
 
 
 def export(answers: Iterable[Answered]) -> Path:
@@ -157,7 +171,7 @@ def as_markdown(answers: Iterable[Answered]) -> str:
     parts = ["# Chat transcript", f"*{DISCLAIMER}*"]
     heading = ""
     for one in sorted(answers, key=lambda answered: answered.asked):
-        whose = f"## {one.adapter}{f' · run {one.run}' if one.run else ''}"
+        whose = f"## {_one_line(one.adapter)}{f' · run {_one_line(one.run)}' if one.run else ''}"
         if whose != heading:
             parts.append(whose)
             heading = whose

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from safetensors import safe_open
-
 from engine.benchmark.results import Efficiency, ModelSizes
 from engine.benchmark.suite import Item, Measuring, Subject
+from engine.model.adapters import load_adapter, size_of
 from engine.model.figures import Figures, count, mistral_7b
-from engine.model.foreign import WEIGHTS_FILE
 from engine.protocol import GLOBAL
 from engine.settings import REFERENCE
 
@@ -33,28 +29,17 @@ def measure(subject: Subject) -> Measuring[Efficiency]:
 def _of_run(subject: Subject) -> ModelSizes:
     model = subject.record.model
     assert model is not None
-    trainable, adapter_bytes = _tensors(subject.path / GLOBAL / WEIGHTS_FILE)
+    _, adapter = load_adapter(subject.path / GLOBAL)
     return ModelSizes(
         name=model.name,
         parameters=model.parameters,
-        trainable=trainable,
+        trainable=sum(tensor.numel() for tensor in adapter.values()),
         stored_bytes=model.stored_bytes or None,
         loaded_bytes=model.base_bytes,
         loaded_as=model.quantization,
         bytes_16_bit=2 * model.parameters,
-        adapter_bytes=adapter_bytes,
+        adapter_bytes=size_of(adapter),
     )
-
-
-def _tensors(file: Path) -> tuple[int, int]:
-    """(numbers, bytes) of the tensors in a file."""
-    with safe_open(file, framework="pt") as tensors:
-        numbers, size = 0, 0
-        for name in tensors.keys():  # noqa: SIM118 (no mapping)
-            tensor = tensors.get_tensor(name)
-            numbers += tensor.numel()
-            size += tensor.numel() * tensor.element_size()
-    return numbers, size
 
 
 def reference() -> ModelSizes:

@@ -10,6 +10,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from engine.messages import Count, Moment, Round, Share
 from engine.settings import RunConfig
 
 SCHEMA = 1
@@ -87,11 +88,11 @@ class ModelSizes(Struct, frozen=True, kw_only=True):
     @property
     def trainable_share(self) -> float:
         """Adapter weights per base weight."""
-        return self.trainable / self.parameters
+        return self.trainable / self.parameters if self.parameters else 0.0
 
     def reduction(self, against: int) -> float:
         """What is saved by sending the adapter instead of `against` bytes: 0.998 is 99.8 %."""
-        return 1 - self.adapter_bytes / against
+        return 1 - self.adapter_bytes / against if against else 0.0
 
 
 class Efficiency(Struct, frozen=True, kw_only=True):
@@ -117,7 +118,7 @@ ARMS: dict[Arm, str] = {
 class RoundLosses(Struct, frozen=True, kw_only=True):
     """Validation loss of the global adapter after a round; round 0 is the base model."""
 
-    round: int
+    round: Round
     losses: dict[str, float]
     """By hospital, of those who were evaluated: a hospital may keep its losses to itself, or be lost."""
     macro: float
@@ -183,9 +184,9 @@ class Learning(Struct, frozen=True, kw_only=True):
 class RoundWeights(Struct, frozen=True, kw_only=True):
     """Who counted how much in a round of the run, from its record."""
 
-    round: int
-    weights: dict[str, float]
-    scale: float
+    round: Round
+    weights: dict[str, Share]
+    scale: Share
     combine_error: float
     reason: str
 
@@ -244,13 +245,13 @@ Kind = Literal["adapter", "number", "name", "text", "unknown"]
 class Traffic(Struct, frozen=True, kw_only=True):
     """Values of one kind that one hospital sent (`up`) or was sent (`down`) in a round. Round 0 is the base evaluation."""
 
-    round: int
+    round: Round
     hospital: str
     direction: Direction
     kind: Kind
-    values: int
+    values: Count
     """Tensors for `adapter`, else single values."""
-    bytes: int
+    bytes: Count
 
 
 class HospitalPairs(Struct, frozen=True, kw_only=True):
@@ -425,7 +426,7 @@ class BenchmarkResults(Struct, frozen=True, kw_only=True):
     """Everything that was found out about one run."""
 
     run: str
-    created: float
+    created: Moment
     """Unix time at which the benchmark began."""
     quick: bool
     """From the run's records, without loading a model."""
@@ -433,7 +434,7 @@ class BenchmarkResults(Struct, frozen=True, kw_only=True):
     """The command line that measures the same again."""
     config: RunConfig
     """The run's settings."""
-    rounds: int
+    rounds: Round
     """Rounds that were done."""
     model: str
     model_digest: str
@@ -442,7 +443,7 @@ class BenchmarkResults(Struct, frozen=True, kw_only=True):
     schema: int = SCHEMA
     seconds: float = 0.0
     """What the benchmark took."""
-    measured: dict[str, float] = {}
+    measured: dict[str, Moment] = {}
     """By suite, the Unix time at which it was measured."""
     earlier: str = ""
     """Quick results are completed with what only a full benchmark measures: the folder of the one that it is taken from."""

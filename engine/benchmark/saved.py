@@ -9,12 +9,17 @@ from typing import TypeVar
 import msgspec
 from msgspec.structs import replace
 
-from engine import locations
+from engine import locations, strict_json
+from engine.benchmark.metrics import to_csv
+from engine.benchmark.report import markdown
 from engine.benchmark.results import SCHEMA, SUITES, BenchmarkResults
 from engine.benchmark_messages import RunBenchmark
 from engine.errors import RunError
+from engine.files import read_regular
 
 FILE = "benchmark_results.json"
+MAX_BYTES = 2**26
+"""Every round's traffic of a thousand hospitals stays below."""
 Section = TypeVar("Section", bound=msgspec.Struct)
 
 
@@ -31,20 +36,30 @@ def load(path: Path) -> BenchmarkResults:
     """
     file = path / FILE if path.is_dir() else path
     try:
-        data = file.read_bytes()
-        schema = msgspec.json.decode(data, type=_Schema).schema
+        data = read_regular(file, MAX_BYTES)
+        schema = strict_json.decode(data, _schema_decoder).schema
         if schema != SCHEMA:
             raise RunError(
                 f"has schema {schema}, this program reads {SCHEMA}.",
                 where=str(file),
                 hint="Measure the run again, or use the version of fedmed-tui that wrote it.",
             )
-        return msgspec.json.decode(data, type=BenchmarkResults)
+        results = strict_json.decode(data, _decoder)
+        _tell(results)
     except OSError as error:
         hint = "`fedmed-tui benchmark list` names what there is."
         raise RunError(f"there are no results: {error.strerror}.", where=str(file), hint=hint) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise RunError(f"is damaged: {error}.", where=str(file), hint="Measure the run again.") from None
+    return results
+
+
+def _tell(results: BenchmarkResults) -> None:
+    """Raise ValueError when the figures do not belong together, so that no report can be made of them."""
+    try:
+        to_csv(results), markdown(results, "")
+    except (ArithmeticError, LookupError, StopIteration, RuntimeError):
+        raise ValueError("its figures contradict each other") from None
 
 
 def find(name: str) -> Path:
@@ -110,3 +125,7 @@ def command_line(request: RunBenchmark) -> str:
 
 class _Schema(msgspec.Struct):
     schema: int
+
+
+_decoder = msgspec.json.Decoder(BenchmarkResults)
+_schema_decoder = msgspec.json.Decoder(_Schema)

@@ -15,10 +15,20 @@ from engine.protocol import BASE, GLOBAL
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 SPLITS = (TRAIN, VALIDATION, TEST)
+HALF_PAIR = re.compile(r"[\ud800-\udfff]")
+"""JSON can write these halves of UTF-16 alone; they are no text, and no file or event can hold them."""
 HOSPITAL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
 RESERVED = (BASE, GLOBAL)
 """Names of adapters that are no hospital's: one that was called so would lose its own."""
 RENAME = "Give every hospital a name of its own, in more than upper and lower case."
+
+
+def folder_of(hospital: str) -> str:
+    """`hospital_X`, the name of what belongs to a hospital. Raises DataError when a name could lead anywhere else."""
+    if not HOSPITAL_NAME.fullmatch(hospital):
+        hint = "Use up to 40 letters, digits, '.', '_' and '-'."
+        raise DataError("is not a hospital's name.", where=repr(hospital)[:100], hint=hint)
+    return f"hospital_{hospital}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +100,8 @@ def _text(record: Mapping[str, object], name: str, where: str) -> str:
         return ""
     if not isinstance(value, str):
         raise DataError(f"the field '{name}' is not text.", where=where, hint="Put it in quotes.")
+    if HALF_PAIR.search(value):
+        raise DataError(f"the field '{name}' holds half a character.", where=where, hint="Save the file as UTF-8 again.")
     return value.strip()
 
 

@@ -26,13 +26,15 @@ import filelock
 import msgspec
 from torch import Tensor
 
-from engine import locations
+from engine import locations, strict_json
 from engine.aggregation.memory import Memory
+from engine.data.pairs import folder_of
 from engine.errors import ModelError, RunError
-from engine.files import disk_error, sync_folder, write_atomically
+from engine.files import disk_error, read_regular, sync_folder, write_atomically
 from engine.manifest import FILE as MANIFEST
 from engine.manifest import LOCK, Manifest
 from engine.model.adapters import Adapter, from_bytes, to_bytes
+from engine.model.foreign import MAX_WEIGHTS_BYTES
 from engine.protocol import GLOBAL, RoundFinished, RoundSetAside
 from engine.settings import RunConfig
 from engine.version import __version__
@@ -112,7 +114,10 @@ class RunFolder:
         self._lock.release()
 
     def _sweep(self) -> None:
-        """Remove what a killed engine was writing when it died."""
+        """Remove what a killed engine was writing when it died. Raises RunError when something in it leads elsewhere."""
+        if link := next((path for path in self.path.rglob("*") if path.is_symlink()), None):
+            hint = "Remove it: what is written there would land elsewhere."
+            raise RunError("a run's folder holds no links.", where=str(link), hint=hint)
         for left in list(self.path.rglob(".*.partial")):
             shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
 
@@ -188,19 +193,19 @@ def _set_aside(folder: Path) -> str:
 
 
 def adapter_folder(run_path: Path, adapter: str) -> Path:
-    """The PEFT folder of `global` or of a hospital's newest adapter in a run's folder."""
-    return run_path / GLOBAL if adapter == GLOBAL else run_path / f"hospital_{adapter}" / "final"
+    """The PEFT folder of `global` or of a hospital's newest adapter in a run's folder. Raises DataError when that is no name."""
+    return run_path / GLOBAL if adapter == GLOBAL else run_path / folder_of(adapter) / "final"
 
 
 def read_round(folder: Path) -> Checkpoint:
     """One round's checkpoint. Raises SchemaError when another version wrote it, RunError or ModelError when it is damaged."""
     try:
-        text = (folder / "state.json").read_bytes()
+        text = read_regular(folder / "state.json", MAX_WEIGHTS_BYTES)
         _check_schema(text, folder)
-        state = msgspec.json.decode(text, type=RoundState)
-        data = (folder / "global.safetensors").read_bytes()
-        extra = (folder / CARRIED).read_bytes() if state.carried_sha256 else b""
-    except (OSError, ValueError, RecursionError) as error:
+        state = strict_json.decode(text, _decoder)
+        data = read_regular(folder / "global.safetensors", MAX_WEIGHTS_BYTES)
+        extra = read_regular(folder / CARRIED, MAX_WEIGHTS_BYTES) if state.carried_sha256 else b""
+    except (OSError, ValueError) as error:
         raise RunError(f"cannot be read: {error}", where=str(folder)) from None
     if folder.name.isdecimal() and state.round != int(folder.name):
         raise RunError(f"it says that it is round {state.round}", where=str(folder))
@@ -213,7 +218,7 @@ def read_round(folder: Path) -> Checkpoint:
 
 
 def _check_schema(text: bytes, folder: Path) -> None:
-    schema = msgspec.json.decode(text, type=_Schema).schema
+    schema = strict_json.decode(text, _schema_decoder).schema
     if schema != SCHEMA:
         raise SchemaError(
             f"was written with schema {schema}, this program reads {SCHEMA}.",
@@ -224,6 +229,10 @@ def _check_schema(text: bytes, folder: Path) -> None:
 
 class _Schema(msgspec.Struct):
     schema: int
+
+
+_decoder = msgspec.json.Decoder(RoundState)
+_schema_decoder = msgspec.json.Decoder(_Schema)
 
 
 def _flat(carried: Mapping[str, Adapter]) -> Adapter:

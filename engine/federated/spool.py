@@ -12,6 +12,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+from engine.data.pairs import folder_of
 from engine.federated.update import Update
 from engine.files import disk_error
 from engine.model.adapters import Stored
@@ -40,4 +41,4 @@ class Spool:
 
 def spooled(run_path: Path, hospital: str) -> Path:
     """Where a hospital's adapter of the round in progress is, once it has come."""
-    return run_path / FOLDER / f"hospital_{hospital}.safetensors"
+    return run_path / FOLDER / f"{folder_of(hospital)}.safetensors"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
 from engine import locations
 from engine.errors import ModelError
@@ -11,9 +12,9 @@ from engine.federated.checkpoint import adapter_folder, read_round
 from engine.federated.spool import spooled
 from engine.jobs.context import Engine
 from engine.manifest import Manifest, read_manifest
-from engine.model.adapters import fitted, from_bytes, load_adapter
+from engine.model.adapters import Adapter, fitted, from_bytes, load_adapter
 from engine.model.decoding import Served
-from engine.model.foreign import WEIGHTS_FILE
+from engine.model.foreign import WEIGHTS_FILE, check_tensors
 from engine.protocol import BASE, GLOBAL
 
 EARLIER = re.compile(rf"{GLOBAL}@(\d+)")
@@ -63,8 +64,7 @@ class Adapters:
         path = locations.run_folder(manifest.run)
         come, folder = spooled(path, name), adapter_folder(path, name)
         if self._is_live and come.is_file():
-            tensors = from_bytes(come.read_bytes(), where=str(come))
-            return Served(tensors, fitted(manifest.config.lora, tensors))
+            return served(manifest, from_bytes(come.read_bytes(), where=str(come)), come)
         if not (folder / WEIGHTS_FILE).is_file():
             return None
         lora, tensors = load_adapter(folder)
@@ -75,8 +75,7 @@ class Adapters:
         folder = locations.run_folder(manifest.run) / "rounds" / f"{number:03d}" if manifest else None
         if manifest is None or folder is None or not folder.is_dir():
             raise self._unknown(f"{GLOBAL}@{number}")
-        tensors = read_round(folder).adapter
-        return Served(tensors, fitted(manifest.config.lora, tensors))
+        return served(manifest, read_round(folder).adapter, folder)
 
     def _unknown(self, name: str) -> ModelError:
         manifest = self.manifest
@@ -85,3 +84,10 @@ class Adapters:
         known = ", ".join((BASE, GLOBAL, *manifest.hospitals, *(f"{GLOBAL}@{at + 1}" for at in range(manifest.completed))))
         hint = f"It has: {known}." if manifest.completed else "It has not finished a round yet."
         return ModelError(f"the run has no adapter '{name}'.", where=manifest.run, hint=hint)
+
+
+def served(manifest: Manifest, tensors: Adapter, path: Path) -> Served:
+    """Tensors without a configuration of their own: in the shape of the run's. Raises ModelError when they are of none."""
+    lora = fitted(manifest.config.lora, tensors)
+    check_tensors(lora, tensors, where=str(path))
+    return Served(tensors, lora)

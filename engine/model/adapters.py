@@ -19,8 +19,6 @@ from typing import Any
 import msgspec
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
-from safetensors import SafetensorError
-from safetensors.torch import load as load_bytes
 from safetensors.torch import save as save_bytes
 from torch import Tensor
 
@@ -29,7 +27,15 @@ from engine.errors import ModelError, RunError
 from engine.files import disk_error, write_atomically
 from engine.model.base import BaseModel
 from engine.model.fast_blocks import with_fast_dropout
-from engine.model.foreign import CONFIG_FILE, MAX_WEIGHTS_BYTES, WEIGHTS_FILE, check_tensors, read_at_most, read_config
+from engine.model.foreign import (
+    CONFIG_FILE,
+    MAX_WEIGHTS_BYTES,
+    WEIGHTS_FILE,
+    check_tensors,
+    read_at_most,
+    read_config,
+    tensors_in,
+)
 from engine.protocol import BASE
 from engine.settings import LoraSettings
 
@@ -168,7 +174,7 @@ class AdapterBank:
 
 def fitted(lora: LoraSettings, adapter: Adapter) -> LoraSettings:
     """The shape with the adapter's own rank and the same scale alpha / rank."""
-    rank = next((int(tensor.shape[0]) for key, tensor in adapter.items() if ".lora_A." in key), lora.rank)
+    rank = next((int(tensor.shape[0]) for key, tensor in adapter.items() if ".lora_A." in key and tensor.dim()), lora.rank)
     return lora if rank == lora.rank else msgspec.structs.replace(lora, rank=rank, alpha=lora.alpha / lora.rank * rank)
 
 
@@ -241,8 +247,8 @@ def digest_of(adapter: Adapter) -> str:
 def from_bytes(data: bytes, *, where: str) -> Adapter:
     """The adapter in safetensors bytes. Raises ModelError when they are no safetensors."""
     try:
-        tensors = load_bytes(data)
-    except SafetensorError as error:
+        tensors = tensors_in(data)
+    except ValueError as error:
         raise ModelError(f"is damaged or no safetensors file: {error}.", where=where, hint="Use an undamaged copy.") from None
     if not all(tensor.is_floating_point() for tensor in tensors.values()):
         raise ModelError("holds tensors that are no floating-point numbers.", where=where, hint="Use an undamaged copy.")

@@ -12,9 +12,13 @@ from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta, Struct
+from safetensors import SafetensorError
+from safetensors.torch import load
 from torch import Tensor, nn
 
+from engine import strict_json
 from engine.errors import ModelError
+from engine.files import read_regular
 from engine.settings import LoraSettings
 
 CONFIG_FILE = "adapter_config.json"
@@ -45,12 +49,15 @@ class _Config(Struct, frozen=True):
     modules_to_save: list[str] | None = None
 
 
+_decoder = msgspec.json.Decoder(_Config)
+
+
 def read_config(folder: Path) -> LoraSettings:
     """The adapter's shape. Raises ModelError when the file is missing, damaged, or of a kind of adapter that is not used here."""
     path = folder / CONFIG_FILE
     try:
-        config = msgspec.json.decode(read_at_most(path, MAX_CONFIG_BYTES), type=_Config)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        config = strict_json.decode(read_at_most(path, MAX_CONFIG_BYTES), _decoder)
+    except ValueError as error:
         raise ModelError(f"adapter_config.json is damaged: {error}.", where=str(folder), hint=HINT) from None
     more = (config.use_dora, config.use_rslora, config.rank_pattern, config.alpha_pattern, config.modules_to_save)
     if any(more):
@@ -61,14 +68,19 @@ def read_config(folder: Path) -> LoraSettings:
 def read_at_most(path: Path, limit: int) -> bytes:
     """A file's bytes. Raises ModelError when it is missing, unreadable, or larger than the limit."""
     try:
-        size = path.stat().st_size
-        if size > limit:
-            raise ModelError(f"is larger than an adapter can be: {size:,} bytes.", where=str(path), hint=HINT)
-        return path.read_bytes()
+        return read_regular(path, limit)
     except FileNotFoundError:
         raise ModelError("the adapter is missing.", where=str(path), hint=HINT) from None
     except OSError as error:
         raise ModelError(f"cannot be read: {error.strerror}.", where=str(path), hint=HINT) from None
+
+
+def tensors_in(data: bytes) -> dict[str, Tensor]:
+    """The tensors in safetensors bytes. Raises ValueError when they are none that this program knows."""
+    try:
+        return load(data)
+    except (SafetensorError, KeyError, RuntimeError) as error:  # damaged; a type that torch has not; a shape beyond its numbers
+        raise ValueError(str(error)) from None
 
 
 def check_tensors(lora: LoraSettings, tensors: Mapping[str, Tensor], *, where: str) -> None:

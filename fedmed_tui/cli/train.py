@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
-import tomllib
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from engine import toml
 from engine.errors import SettingsError
 from engine.protocol import AnyCommand, ResumeRun, StartRun
 from engine.settings import load_config
@@ -109,8 +109,8 @@ def parse_settings(assignments: list[str]) -> dict[str, Any]:
 
 def _value(text: str) -> Any:
     try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+        return toml.parse(f"value = {text}")["value"]
+    except ValueError:
         return text
 
 

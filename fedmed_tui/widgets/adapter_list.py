@@ -54,7 +54,7 @@ def choices(workspace: Workspace, *, dark: bool) -> list[Choice]:
     macro = run.macro_series()
     found = [Choice(BASE, "Base model", "○", "$muted", macro.get(0))]
     if run.run:
-        found.append(Choice(GLOBAL, "Global", "━", "$accent", macro[max(macro)] if run.completed else None))
+        found.append(Choice(GLOBAL, "Global", "━", "$accent", macro[max(macro)] if macro and run.completed else None))
     found += _hospitals(run, dark=dark)
     for number_ in range(run.completed - 1, max(0, run.completed - 1 - EARLIER), -1):
         found.append(Choice(f"{GLOBAL}@{number_}", f"Global, round {number_}", "┄", "$muted", macro.get(number_)))

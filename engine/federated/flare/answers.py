@@ -9,7 +9,7 @@ from engine.federated.flare import wire
 from engine.federated.flare.channel import Answer, News
 from engine.federated.flare.policy import Rule
 from engine.federated.update import Evaluation, Lost, Update, Verdict, broken
-from engine.protocol import Fault, StepDone, TrainingStarted, decode_event
+from engine.protocol import StepDone, TrainingStarted, decode_event
 
 REFUSALS: dict[Rule, str] = {
     "run": "its policy does not accept this run",
@@ -43,7 +43,7 @@ def _opened(answer: Answer) -> tuple[wire.Header | None, wire.Groups]:
 def lost(answer: Answer, header: wire.Header | None) -> Lost:
     """Why an answer is not what was asked for: names from closed lists, and sentences of this file."""
     if answer.fault:
-        return Lost(answer.site, msgspec.convert(answer.fault, type=Fault), answer.reason)
+        return Lost(answer.site, answer.fault, answer.reason)
     if isinstance(header, wire.Refused):
         return Lost(answer.site, "refused", REFUSALS[header.rule])
     if isinstance(header, wire.Missing):

@@ -14,10 +14,12 @@ import threading
 from contextlib import suppress
 from multiprocessing.connection import Client, Connection, Listener
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 import msgspec
 from msgspec import Struct
+
+from engine.protocol import Fault
 
 KEY = "key"
 SOCKET = "relay"
@@ -51,8 +53,8 @@ class Answer(Struct, frozen=True, tag=True):
     payload: bytes = b""
     seconds: float = 0.0
     """That the site worked for it; the rest of the time went into carrying."""
-    fault: str = ""
-    """Empty when there is a payload: otherwise the kind of fault (a `Fault`)."""
+    fault: Fault | Literal[""] = ""
+    """Empty when there is a payload."""
     reason: str = ""
 
 
@@ -89,7 +91,13 @@ class Line:
 
     def receive(self, seconds: float) -> Message | None:
         """The next message, or None after so many seconds. Raises EOFError or OSError when the other end is gone."""
-        return _decoder.decode(self._connection.recv_bytes()) if self._connection.poll(seconds) else None
+        if not self._connection.poll(seconds):
+            return None
+        try:
+            message: Message = _decoder.decode(self._connection.recv_bytes())
+        except ValueError:
+            raise EOFError("the other end does not speak this language") from None
+        return message
 
     def close(self) -> None:
         """The other end sees the end of the line."""

@@ -17,23 +17,26 @@ from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
-from engine import locations
+from engine import locations, strict_json
 from engine.data.pairs import RENAME, RESERVED, name_conflict
 from engine.data.partition import PREFIX, SUFFIX
 from engine.errors import DataError, FederationError
 from engine.federated.flare.job import CONTROLLER, COORDINATOR_RELAY, EXECUTOR, HOSPITAL_RELAY
 from engine.federated.flare.policy import FILE as POLICY
 from engine.federated.flare.policy import TEMPLATE
-from engine.files import write_atomically
+from engine.files import read_regular, write_atomically
 
 FILE = "federation.json"
+HOSPITAL_FILE = "hospital.json"
+MAX_BYTES = 2**20
 HOSPITAL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
 """NVFlare takes no dot in a name."""
+HospitalName = Annotated[str, Meta(pattern=rf"^{HOSPITAL.pattern}\Z")]
 HEARTBEAT_SECONDS = 20
 SCHEDULE_SECONDS = 1.0
 ALLOWED_AT_SERVER = (CONTROLLER, COORDINATOR_RELAY)
@@ -59,7 +62,7 @@ class Federation(Struct, frozen=True, kw_only=True):
     server: str
     """Host name or address under which hospitals reach the coordinator's machine."""
     port: int
-    hospitals: tuple[str, ...]
+    hospitals: tuple[HospitalName, ...]
 
     @property
     def folder(self) -> Path:
@@ -69,6 +72,14 @@ class Federation(Struct, frozen=True, kw_only=True):
     def kit(self, participant: str) -> Path:
         """Of `server`, `operator`, or a hospital."""
         return self.folder / (participant if participant in ("server", "operator") else f"hospital_{participant}")
+
+
+class _Whose(Struct, frozen=True):
+    hospital: HospitalName
+
+
+_decoder = msgspec.json.Decoder(Federation)
+_whose_decoder = msgspec.json.Decoder(_Whose)
 
 
 def nvflare() -> ModuleType:
@@ -96,13 +107,24 @@ def read_federation(name: str) -> Federation:
     """Raises FederationError when there is none of this name."""
     path = folder_of(name) / FILE
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Federation)
+        federation = strict_json.decode(read_regular(path, MAX_BYTES), _decoder)
+        return msgspec.structs.replace(federation, name=name)  # whatever the file says: its folder is its name
     except FileNotFoundError:
         raise FederationError(
             "there is no such federation.", where=name, hint="`fedmed-tui federation create` makes one."
         ) from None
-    except (OSError, msgspec.DecodeError) as error:
-        raise FederationError(f"is damaged: {error}.", where=str(path)) from None
+    except (OSError, ValueError) as error:
+        raise FederationError(f"is damaged: {error}.", where=str(path), hint="Restore it from a copy.") from None
+
+
+def hospital_of(kit: Path) -> str:
+    """Whose kit a folder is. Raises FederationError when it is none: it comes from somewhere else."""
+    try:
+        return strict_json.decode(read_regular(kit / HOSPITAL_FILE, MAX_BYTES), _whose_decoder).hospital
+    except (OSError, ValueError):
+        raise FederationError(
+            "is no hospital's kit.", where=str(kit), hint="Name the folder that the coordinator sent."
+        ) from None
 
 
 def partition_folder(data: Path, hospital: str) -> Path:
@@ -168,7 +190,7 @@ def _settle(kit: Path, later: Path, hospital: str) -> None:
         (local / name).write_text(text, encoding="utf-8")
     if hospital:
         (local / POLICY).write_text(TEMPLATE, encoding="utf-8")
-        write_atomically(kit / "hospital.json", json.dumps({"hospital": hospital}).encode())
+        write_atomically(kit / HOSPITAL_FILE, json.dumps({"hospital": hospital}).encode())
 
 
 def _server_resources(resources: dict[str, Any], kit: Path) -> dict[str, Any]:

@@ -10,7 +10,6 @@ max_steps = 200
 from __future__ import annotations
 
 import math
-import tomllib
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from engine import toml
 from engine.errors import FedMedError, SettingsError
 from engine.settings import RunConfig, Weighting
 
@@ -149,10 +149,10 @@ def read_policy(kit: Path) -> Policy:
     """The policy in a kit; the defaults when there is no file. Raises SettingsError naming the line."""
     path = kit / "local" / FILE
     try:
-        return msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), Policy)
+        return msgspec.convert(toml.read(path), Policy)
     except FileNotFoundError:
         return Policy()
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+    except (OSError, ValueError) as error:
         raise SettingsError(
             f"is not a policy: {error}.", where=str(path), hint="Each line of a fresh kit's file shows the default."
         ) from None

@@ -6,7 +6,6 @@ left behind; when this process is killed outright, NVFlare's and the engine's pr
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -18,7 +17,7 @@ from types import FrameType
 import psutil
 
 from engine.errors import FederationError, FedMedError
-from engine.federated.flare.kits import nvflare, partition_folder
+from engine.federated.flare.kits import hospital_of, nvflare, partition_folder
 from engine.interpreter import SAFE, module_argv
 
 GRACE_SECONDS = 8.0
@@ -57,12 +56,7 @@ def _prepared(kit: Path, data: Path | None) -> tuple[list[str], dict[str, str]]:
     environment = {**os.environ, **SAFE, "PYTHONUNBUFFERED": "1"}
     if (kit / "startup" / "fed_server.json").is_file():
         return runtime.server_argv(kit), environment
-    try:
-        hospital = str(json.loads((kit / "hospital.json").read_text(encoding="utf-8"))["hospital"])
-    except (OSError, ValueError, KeyError, TypeError):
-        raise FederationError(
-            "is no hospital's kit.", where=str(kit), hint="Name the folder that the coordinator sent."
-        ) from None
+    hospital = hospital_of(kit)
     if data is None:
         raise FederationError("needs a data folder.", where=hospital)
     read_policy(kit)

@@ -14,14 +14,14 @@ from collections.abc import Mapping
 
 import msgspec
 from msgspec import Struct
-from safetensors import SafetensorError
-from safetensors.torch import load, save
+from safetensors.torch import save
 from torch import Tensor
 
 from engine.errors import ProtocolError
 from engine.federated.flare.policy import Rule
 from engine.federated.update import Cause, Slice
 from engine.model.adapters import Adapter
+from engine.model.foreign import tensors_in
 from engine.protocol import HospitalInfo
 from engine.settings import RunConfig
 
@@ -152,8 +152,9 @@ def unpack(data: bytes, *, where: str) -> tuple[Header, Groups]:
         raise ProtocolError(f"a message of {len(data):,} bytes is longer than allowed.", where=where)
     try:
         header = msgspec.convert(json.loads(_metadata(data)), type=Header)
-        tensors = load(data)
-    except (SafetensorError, msgspec.ValidationError, ValueError, KeyError, TypeError, RecursionError) as error:
+        tensors = tensors_in(data)
+        msgspec.json.encode(header)  # text that is no Unicode could not be told in an event
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ProtocolError(f"not a message of this protocol: {type(error).__name__}.", where=where) from None
     groups: dict[str, dict[str, Tensor]] = {}
     for name in sorted(tensors):
