@@ -65,16 +65,17 @@ def load_base(settings: ModelSettings) -> Iterator[str | BaseModel]:
     yield f"loading {folder.name}"
     how = _how_to_load(settings, folder, on_cuda=on_cuda)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder.path)
-        model = AutoModelForCausalLM.from_pretrained(folder.path, use_safetensors=True, **how.arguments)
-    except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
-        if isinstance(error, torch.OutOfMemoryError):
-            raise
-        raise ModelError(
-            f"the model cannot be loaded: {str(error).splitlines()[0][:300]}",
-            where=str(folder.path),
-            hint="Check that the folder is a complete causal language model.",
-        ) from error
+        tokenizer = AutoTokenizer.from_pretrained(folder.path, trust_remote_code=False)
+        model, found = AutoModelForCausalLM.from_pretrained(
+            folder.path, use_safetensors=True, trust_remote_code=False, output_loading_info=True, **how.arguments
+        )
+    except (torch.OutOfMemoryError, MemoryError):
+        raise
+    except Exception as error:  # the library raises many kinds for a damaged folder
+        reason = next(iter(str(error).splitlines()), type(error).__name__)[:300]
+        raise _unloadable(folder, reason) from error
+    if missing := sorted(found["missing_keys"]):
+        raise _unloadable(folder, f"{len(missing)} of its tensors are missing, the first is {missing[0]}")
     if tokenizer.chat_template is None:
         raise ModelError("the tokenizer has no chat template.", where=str(folder.path), hint="Use an instruction-tuned model.")
     if tokenizer.pad_token_id is None:
@@ -89,6 +90,11 @@ def load_base(settings: ModelSettings) -> Iterator[str | BaseModel]:
         quantization=how.words,
         parameters=model.num_parameters(),
     )
+
+
+def _unloadable(folder: ModelFolder, reason: str) -> ModelError:
+    hint = "Check that the folder is a complete causal language model."
+    return ModelError(f"the model cannot be loaded: {reason.rstrip('.')}.", where=str(folder.path), hint=hint)
 
 
 def hub_model(settings: ModelSettings) -> str:

@@ -7,7 +7,6 @@ safetensors folder in the user cache and made again only when the GGUF changes.
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from filelock import FileLock
 from engine import locations
 from engine.errors import ModelError
 from engine.files import sha256_of
+from engine.model.folder import weights_in
 
 MISTRAL = "mistralai/Mistral-7B-Instruct-v0.2"
 OWN = ("auto", "bundled")
@@ -65,7 +65,7 @@ def on_hub(source: str, *, cuda: bool) -> str:
 def check_local(source: str) -> None:
     """What is seen of a source at a glance. Raises ModelError for a folder that holds no model."""
     if source not in OWN and _is_local(source):
-        _weights_in(Path(source).expanduser())
+        weights_in(Path(source).expanduser())
 
 
 def _is_local(source: str) -> bool:
@@ -127,7 +127,7 @@ def _expand_gguf(gguf: Path, target: Path) -> None:
 
 
 def _from_folder(path: Path, *, name: str, source: str) -> ModelFolder:
-    weights = _weights_in(path)
+    weights = weights_in(path)
     combined = hashlib.sha256()
     for file in (path / "config.json", *weights):
         combined.update(f"{file.name}:{sha256_of(file)}\n".encode())
@@ -139,23 +139,6 @@ def _from_folder(path: Path, *, name: str, source: str) -> ModelFolder:
         digest=combined.hexdigest(),
         stored_bytes=sum(file.stat().st_size for file in weights),
     )
-
-
-def _weights_in(path: Path) -> list[Path]:
-    """A model folder's weight files, sorted. Raises ModelError when it is none."""
-    hint = "A model folder holds config.json, tokenizer files and *.safetensors."
-    if not path.is_dir():
-        raise ModelError("is no model folder.", where=str(path), hint=hint)
-    try:
-        json.loads((path / "config.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ModelError("holds no config.json, so it is no model.", where=str(path), hint=hint) from None
-    except (ValueError, OSError) as error:
-        raise ModelError(f"config.json cannot be read: {error}.", where=str(path), hint=hint) from None
-    weights = sorted(path.glob("*.safetensors"))
-    if not weights:
-        raise ModelError("holds no *.safetensors; other weight formats are not loaded.", where=str(path), hint=hint)
-    return weights
 
 
 def _download(hub_id: str) -> Path:
