@@ -73,14 +73,14 @@ def harness_picks(model: Path, items: int) -> dict[str, list[int]]:
 def write_tasks(folder: Path, items: int) -> dict[str, tuple[str, list[int]]]:
     """The harness's own task files over local data: task name → (our task, places of its questions among ours)."""
     tasks: dict[str, tuple[str, list[int]]] = {}
-    official = [record for record in read_public("", "pubmedqa_labeled") if record["official_test"]]
+    official = [record for record in read_public("", "pubmedqa_labeled", dict) if record["official_test"]]
     rows: list[dict[str, Any]] = [
         {"CONTEXTS": record["context"], "QUESTION": record["question"], "final_decision": record["answer"]}
         for record in evenly(official, items)
     ]
     tasks["check_pubmedqa"] = (PUBMEDQA, list(range(items)))
     write_task(folder, "check_pubmedqa", OFFICIAL / "pubmedqa" / "pubmedqa.yaml", rows)
-    medical = evenly(read_public("", "mmlu_medical"), items)
+    medical = evenly(read_public("", "mmlu_medical", dict), items)
     for subject in sorted({record["group"] for record in medical}):
         places = [place for place, record in enumerate(medical) if record["group"] == subject]
         rows = [

@@ -33,21 +33,20 @@ class Question:
 
 def pubmedqa(folder: str) -> list[Question]:
     """The 500 questions of the official test. Raises NotMeasured when the set is not there."""
+    return [question for question in read_public(folder, "pubmedqa_labeled", _pubmedqa_question) if question is not None]
+
+
+def _pubmedqa_question(record: dict[str, Any]) -> Question | None:
+    if not record["official_test"]:
+        return None
     choices = ("yes", "no", "maybe")
-    return [
-        Question(
-            prompt=f"Abstract: {chr(10).join(record['context'])}\nQuestion: {record['question']}\nAnswer:",
-            choices=choices,
-            answer=choices.index(record["answer"]),
-        )
-        for record in read_public(folder, "pubmedqa_labeled")
-        if record["official_test"]
-    ]
+    prompt = f"Abstract: {chr(10).join(record['context'])}\nQuestion: {record['question']}\nAnswer:"
+    return Question(prompt=prompt, choices=choices, answer=choices.index(record["answer"]))
 
 
 def mmlu(folder: str) -> list[Question]:
     """Six medical subjects of MMLU's test. Raises NotMeasured when the set is not there."""
-    return [_mmlu_question(record) for record in read_public(folder, "mmlu_medical")]
+    return read_public(folder, "mmlu_medical", _mmlu_question)
 
 
 def _mmlu_question(record: dict[str, Any]) -> Question:

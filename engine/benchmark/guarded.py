@@ -51,7 +51,8 @@ def _counted(name: str, sentences: Sequence[str], dangerous: bool) -> Measuring[
 
 
 def _texts(folder: str, name: str, field: str) -> list[str]:
-    return list(dict.fromkeys(record[field] for record in read_public(folder, name) if record.get(field)))
+    texts = read_public(folder, name, lambda record: str(record.get(field) or ""))
+    return list(dict.fromkeys(filter(None, texts)))
 
 
 def _held_back(text: str) -> bool:

@@ -155,7 +155,7 @@ def _hospital_name(path: Path) -> str:
     """The hospital a path is the partition of, or empty."""
     if not path.name.startswith(PREFIX):
         return ""
-    is_partition = (path / store.PAIRS_FILE).is_file() if path.is_dir() else path.suffix == SUFFIX
+    is_partition = (path / store.PAIRS_FILE).is_file() if path.is_dir() else path.suffix == SUFFIX and path.is_file()
     name = path.name.removeprefix(PREFIX).removesuffix("" if path.is_dir() else SUFFIX)
     return name if is_partition and HOSPITAL_NAME.fullmatch(name) else ""
 

@@ -13,6 +13,7 @@ import hashlib
 import hmac
 import re
 import unicodedata
+import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from datasketch import MinHash
 
-from engine.data.pairs import TRAIN, Pair
+from engine.data.pairs import HOSPITAL_NAME, TRAIN, Pair
 from engine.data.store import unreadable, unwritable
 from engine.errors import DataError
 
@@ -31,6 +32,8 @@ SHINGLE = 3
 FINGERPRINT_BYTES = 16
 BATCH = 200
 FORMAT = 2
+MAX_BYTES = 384 * 2**20
+"""Of a file of sketches, unpacked: some 190,000 pairs."""
 WORD = re.compile(r"\w+")
 
 
@@ -105,17 +108,22 @@ def save(sketches: Sketches, path: Path) -> None:
 
 def load(path: Path) -> Sketches:
     """Read what `save` wrote. Raises DataError for anything else."""
+    hint = "Make it with `fedmed-tui data sketch`."
     try:
+        with zipfile.ZipFile(path) as archive:
+            unpacked = sum(member.file_size for member in archive.infolist())  # no more than that is ever unpacked
+        if unpacked > MAX_BYTES:
+            raise DataError(f"it would take {unpacked:,} bytes of memory.", where=str(path), hint=hint)
         with np.load(path, allow_pickle=False) as stored:
             made = int(stored["format"])
             sketches = _taken_out(stored) if made == FORMAT else None
             sound = sketches is None or _sound(sketches)
-    except OSError as error:
-        raise unreadable(path, error) from None
+    except (OSError, DataError) as error:
+        raise (unreadable(path, error) if isinstance(error, OSError) else error) from None
     except Exception:  # the library raises many kinds for a file that is not its own
         sketches, sound = None, False
     if not sound:
-        raise DataError("is not a file of sketches.", where=str(path), hint="Make it with `fedmed-tui data sketch`.")
+        raise DataError("is not a file of sketches.", where=str(path), hint=hint)
     if sketches is None:
         raise DataError(
             f"was made by another version of this program (form {made}, here {FORMAT}).",
@@ -126,13 +134,19 @@ def load(path: Path) -> Sketches:
 
 
 def _taken_out(stored: Mapping[str, np.ndarray]) -> Sketches:
-    held_out, key_check = stored["held_out"].astype(bool), stored["key_check"].tobytes()
-    return Sketches(str(stored["hospital"]), stored["fingerprints"], stored["signatures"], held_out, key_check)
+    key_check = stored["key_check"].tobytes()
+    return Sketches(str(stored["hospital"]), stored["fingerprints"], stored["signatures"], stored["held_out"], key_check)
 
 
 def _sound(sketches: Sketches) -> bool:
-    kinds = (sketches.fingerprints, np.uint8, FINGERPRINT_BYTES), (sketches.signatures, np.uint32, PERMUTATIONS)
-    return all(array.dtype == kind and array.shape == (len(sketches), width) for array, kind, width in kinds)
+    pairs = len(sketches)
+    kinds = (
+        (sketches.fingerprints, np.uint8, (pairs, FINGERPRINT_BYTES)),
+        (sketches.signatures, np.uint32, (pairs, PERMUTATIONS)),
+        (sketches.held_out, np.bool_, (pairs,)),
+    )
+    named = HOSPITAL_NAME.fullmatch(sketches.hospital) is not None
+    return named and pairs > 0 and all(array.dtype == kind and array.shape == shape for array, kind, shape in kinds)
 
 
 def _key_check(key: bytes) -> bytes:

@@ -21,16 +21,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from msgspec import Struct
 
+from engine import strict_json
 from engine.data.pairs import FIELDS, Pair
 from engine.errors import DataError
-from engine.files import sha256_of, sync_folder
+from engine.files import read_regular, sha256_of, sync_folder
 from engine.protocol import Reject
 
 PREFIX = "hospital_"
 PAIRS_FILE = "pairs.parquet"
 MANIFEST_FILE = "manifest.json"
 REJECTS_FILE = "rejects.jsonl"
+SIDE_FILES = (REJECTS_FILE, ".DS_Store", ".gitignore", ".gitkeep")
 SCHEMA_VERSION = 1
+MAX_MANIFEST = 2**20
 SCHEMA = pa.schema([(name, pa.string()) for name in FIELDS])
 
 
@@ -60,6 +63,9 @@ class Manifest(Struct, frozen=True, kw_only=True):
     """Of `pairs.parquet`."""
 
 
+_decoder = msgspec.json.Decoder(Manifest)
+
+
 def write_partition(folder: Path, pairs: Sequence[Pair], manifest: Manifest) -> None:
     """Write one hospital's partition into `folder`, with the digest of what was written filled in."""
     folder.mkdir(parents=True)
@@ -77,10 +83,10 @@ def read_manifest(folder: Path) -> Manifest:
     """The manifest of one partition folder. Raises DataError when it is missing, damaged or of a later version."""
     path = folder / MANIFEST_FILE
     try:
-        manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
+        manifest = strict_json.decode(read_regular(path, MAX_MANIFEST), _decoder)
     except OSError as error:
         raise DataError(f"cannot be read: {error.strerror}.", where=str(path), hint="Import the data again.") from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise DataError(f"is damaged: {error}.", where=str(path), hint="Import the data again.") from None
     if manifest.schema_version != SCHEMA_VERSION:
         raise DataError(
@@ -97,7 +103,9 @@ def read_records(folder: Path) -> list[dict[str, Any]]:
     if file_digest(path) != manifest.sha256:
         raise DataError("is not the file its manifest describes.", where=str(path), hint="Import the data again.")
     try:
-        records: list[dict[str, Any]] = pq.read_table(path).to_pylist()
+        table = pq.read_table(path)
+        table.validate(full=True)
+        records: list[dict[str, Any]] = table.to_pylist()
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"cannot be read as Parquet: {error}.", where=str(path), hint="Import the data again.") from None
     return records
@@ -191,7 +199,7 @@ def _refuse_foreign(target: Path) -> None:
     if not target.is_dir():
         raise DataError("is a file.", where=str(target), hint="Name a folder to import into.")
     names = (path.name for path in sorted(target.iterdir()))
-    foreign = [name for name in names if not name.startswith((PREFIX, ".")) and name != REJECTS_FILE]
+    foreign = [name for name in names if not name.startswith(PREFIX) and name not in SIDE_FILES]
     if foreign:
         raise DataError(
             f"it holds other files ({', '.join(foreign[:3])}), and an import replaces the whole folder.",

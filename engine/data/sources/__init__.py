@@ -83,7 +83,7 @@ def _zip(path: Path) -> Source:
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
-    except zipfile.BadZipFile as error:
+    except (zipfile.BadZipFile, NotImplementedError) as error:
         raise DataError(f"the archive is damaged: {error}.", where=str(path), hint="Download it again.") from None
     if any(name.startswith("xl/") for name in names):
         raise DataError("is an Excel workbook.", where=str(path), hint="Save the sheet as CSV and import that.")

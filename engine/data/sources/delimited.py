@@ -9,6 +9,7 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
+from engine.data.pairs import HALF_PAIR
 from engine.data.sources.base import MAX_LINE, BadRow, Row, Rows, Source
 from engine.data.sources.lines import TextFile, open_text
 from engine.data.store import file_digest
@@ -94,6 +95,8 @@ def _as_row(number: int, header: list[str], cells: list[str], done: int) -> Row 
 
 
 def _check_header(header: list[str], path: Path) -> None:
+    if any(HALF_PAIR.search(name) for name in header):
+        raise DataError("is not text in that encoding.", where=f"{path}, line 1", hint="Name the right --encoding.")
     twice = sorted({name for name in header if header.count(name) > 1})
     if twice:
         raise DataError(f"two columns are called {twice[0]!r}.", where=f"{path}, line 1", hint="Give each its own name.")

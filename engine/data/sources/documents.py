@@ -43,6 +43,8 @@ def _in_folder(folder: Path, suffix: str) -> Iterator[Document]:
     names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob(f"*{suffix}"))
     for done, name in enumerate(names, start=1):
         path = folder / name
+        if not path.is_file() or not path.resolve().is_relative_to(folder.resolve()):
+            continue  # as with links in an archive
         with reading(path):
             too_large = path.stat().st_size > MAX_LINE
             yield Document(name, None if too_large else path.read_bytes(), done)
