@@ -5,22 +5,34 @@ A bounded search by hypothesis over the readers of `benchmarks.fuzz_readers`; `p
 
 from __future__ import annotations
 
+import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from benchmarks.fuzz_readers import KINDS, TOKENS, Edit, Reader, readers, spoiled
+from benchmarks import fuzz
+from benchmarks.fuzz_bytes import KINDS, TOKENS, Edit, Reader, spoiled
+from benchmarks.fuzz_readers import readers
 from engine import locations
 from engine.data.mapping import hospital_name
 from engine.errors import DataError, FedMedError, RunError
 
 READERS = {reader.name: reader for reader in readers()}
 SHARE = st.floats(0, 1, exclude_max=True)
-EDITS = st.lists(st.tuples(st.sampled_from(KINDS), SHARE, SHARE, st.sampled_from(TOKENS)), min_size=1, max_size=6)
-BOUNDED = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], database=None)
+EDITS = st.lists(st.tuples(st.sampled_from(KINDS), SHARE, SHARE, st.sampled_from(TOKENS)), min_size=1, max_size=4)
+BOUNDED = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], database=None)
+
+
+def read_spoilt(reader: Reader, data: bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            reader.read(data, Path(folder))
+        except FedMedError as error:
+            assert error.message and error.title
 
 
 @pytest.mark.parametrize("name", READERS)
@@ -33,13 +45,38 @@ def test_good_bytes_are_read(name: str, tmp_path: Path) -> None:
 @BOUNDED
 @given(data=st.data(), edits=EDITS)
 def test_spoilt_bytes_end_in_a_documented_error_or_a_value(name: str, data: st.DataObject, edits: list[Edit]) -> None:
-    reader: Reader = READERS[name]
-    seed = data.draw(st.sampled_from(reader.seeds))
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            reader.read(spoiled(seed, edits), Path(folder))
-        except FedMedError as error:
-            assert error.message and error.title
+    seed = data.draw(st.sampled_from(READERS[name].seeds))
+
+    read_spoilt(READERS[name], spoiled(seed, edits))
+
+
+def _undocumented(data: bytes, folder: Path) -> object:
+    return {b"good": 1}[data]
+
+
+def _endless(data: bytes, folder: Path) -> object:
+    while True:
+        pass
+
+
+def _greedy(data: bytes, folder: Path) -> object:
+    return bytearray(2 * fuzz.LIMIT_BYTES)
+
+
+def _deadly(data: bytes, folder: Path) -> object:
+    os.abort()
+
+
+@pytest.mark.parametrize("read", [_undocumented, _endless, _greedy, _deadly])
+def test_the_search_notices_what_is_no_documented_error(
+    read: Callable[[bytes, Path], object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fuzz, "LIMIT_SECONDS", 1)
+
+    outcome = fuzz.in_batches(Reader("faulty", (b"good",), read), 1, seed=1, findings=tmp_path / "found")
+
+    assert outcome.findings == 1
+    assert [path.suffix for path in sorted((tmp_path / "found").iterdir())] == [".bytes", ".txt"]
 
 
 @BOUNDED
