@@ -15,6 +15,7 @@ import pytest
 from benchmarks.fuzz_bytes import framed
 from engine import toml
 from engine.benchmark import saved
+from engine.benchmark.results import Safety, SafetyFigure
 from engine.data import store
 from engine.data.pairs import folder_of
 from engine.errors import DataError, FederationError, FedMedError, ModelError, ProtocolError, RunError, SettingsError
@@ -30,7 +31,7 @@ from engine.scheduler import Scheduler
 from engine.settings import DEMO, load_config
 from fedmed_tui import runs
 from fedmed_tui.history import Answered, History
-from tests.benchmark.samples import efficiency, results
+from tests.benchmark.samples import results
 
 ELSEWHERE = ["", ".", "..", "../x", "/etc", "a/b", "a\\b", "x\0", "x\n", "..\u2215x", "A\u202e", "\x1b[2J", "x" * 41, "-x", ".x"]
 
@@ -202,9 +203,8 @@ def test_a_run_whose_folder_lies_on_another_disk_is_worked_on(home: Path) -> Non
 
 
 def test_results_that_no_report_can_be_made_of_are_damaged(tmp_path: Path) -> None:
-    section = efficiency()
-    nothing = msgspec.structs.replace(section, run=msgspec.structs.replace(section.run, parameters=0))
-    (tmp_path / saved.FILE).write_bytes(saved.to_json(results(efficiency=nothing)))
+    of_nothing = SafetyFigure(name="none", sentences=0, noticed=0, dangerous=True)
+    (tmp_path / saved.FILE).write_bytes(saved.to_json(results(safety=Safety(figures=(of_nothing,)))))
 
     with pytest.raises(RunError, match="contradict each other"):
         saved.load(tmp_path)
