@@ -116,17 +116,24 @@ class EngineClient:
         with suppress(ConnectionError):  # it died a moment ago: the reader reports it
             self._process.stdin.write(encode_command(command))
 
-    async def cancel(self, job: str) -> None:
-        """Stop a job: politely, after 10 s with SIGTERM, after 3 s more with SIGKILL."""
+    async def cancel(self, job: str, *, at_any_price: bool = False) -> None:
+        """Stop a job: politely, after 10 s with SIGTERM, after 3 s more with SIGKILL.
+
+        Force ends the engine, and with it every other job: while there are others, they are not given up for this one unless
+        `at_any_price`. A long training step is no reason to lose a run for an answer that is not wanted any more.
+        """
         finished = self._open_jobs.get(job)
         if finished is None or not self.running:
             return
         self.send(Cancel(job=job))
-        try:
-            await asyncio.wait_for(finished.wait(), CANCEL_SECONDS)
-        except TimeoutError:
-            self._unheeded = True
-            await self._end_process()
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(finished.wait(), CANCEL_SECONDS)
+                return
+            if at_any_price or self._open_jobs.keys() <= {job}:
+                break
+        self._unheeded = True
+        await self._end_process()
 
     async def stop(self) -> None:
         """End the engine: politely, then with SIGTERM, then with SIGKILL. Returns when it is gone."""

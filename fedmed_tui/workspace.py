@@ -197,7 +197,7 @@ class Workspace:
             return
         self.stopping = True
         self.on_change()
-        await self._engine.cancel(self.run_job)
+        await self._engine.cancel(self.run_job, at_any_price=True)
 
     def show_run(self, state: RunState) -> None:
         """Put an earlier run on the screens; a run in progress goes on behind it."""

@@ -37,6 +37,7 @@ from engine.protocol import (
     encode_event,
 )
 from engine.settings import LoraSettings, RunConfig
+from fedmed_tui import engine_client
 from fedmed_tui.engine_client import EngineClient
 from tests.process.conftest import engine, tiny_config
 
@@ -211,6 +212,23 @@ async def test_when_nobody_can_tell_whose_command_was_refused_nobody_is_left_wai
     exit = await asyncio.wait_for(ended, 60)
 
     assert exit.sentence == "not a line of this protocol."
+
+
+async def test_an_engine_that_trains_is_not_ended_to_stop_an_answer(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_client, "CANCEL_SECONDS", 0.05)
+    deaf = (sys.executable, "-c", "import sys; sys.stdin.read()")
+    client = EngineClient(lambda stamped: None, lambda ended: None, attached=False, argv=deaf)
+    await client.start()
+    client.send(StartRun(job="run", run="r", config=RunConfig()))
+    client.send(DescribeData(job="data"))
+    stopping = asyncio.create_task(client.cancel("data"))
+    await asyncio.sleep(0.5)
+    trained_on = client.running
+
+    await client.cancel("run", at_any_price=True)
+    await stopping
+
+    assert trained_on and not client.running
 
 
 def test_a_stray_print_cannot_reach_the_events(home: Path) -> None:
