@@ -16,6 +16,7 @@ import os
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator
 from itertools import count
 
@@ -162,7 +163,7 @@ def main() -> None:
     print(f"{'event-loop lag in ms':<22} {'samples':>7} {'p50':>8} {'p99':>8} {'max':>8}")
     for one in lags.values():
         print(one)
-    print(Lags("all screens", [sample for one in lags.values() for sample in one.samples]))
+    print(Lags("all screens", sum((one.seen for one in lags.values()), Counter())))
     met = taken < GOAL_SECONDS and max(one.quantile(0.99) for one in lags.values()) < GOAL_MS
     print(f"goals: replay below {GOAL_SECONDS:g} s, p99 lag of every screen below {GOAL_MS:.0f} ms: {'met' if met else 'MISSED'}")
     raise SystemExit(0 if met else 1)
