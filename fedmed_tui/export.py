@@ -28,6 +28,8 @@ from fedmed_tui.state import HospitalRound, RoundState, RunState
 
 SCHEMA = 1
 REPORT = "REPORT.md"
+SHOWN_LINES = 300
+"""Lines of a report that are drawn on the screen, under a millisecond each; a long run's has a hundred thousand."""
 ALL = "all"
 """In the `hospital` column: the value is about all hospitals together."""
 
@@ -86,11 +88,13 @@ def list_exports(parent: Path) -> list[tuple[Path, str, float]]:
 
 
 def read_report(folder: Path) -> str:
-    """The report in a snapshot's folder, or a sentence that it is not there any more."""
+    """The beginning of the report in a snapshot's folder, or a sentence that it is not there any more."""
     try:
-        return (folder / REPORT).read_text(encoding="utf-8", errors="replace")
+        lines = (folder / REPORT).read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError as error:
         return f"{REPORT} cannot be read: {error.strerror}."
+    left = len(lines) - SHOWN_LINES
+    return "\n".join(lines[:SHOWN_LINES]) + (f"\n\n{left:,} more lines stand in {REPORT}." if left > 0 else "")
 
 
 def measurements(state: RunState) -> Iterator[Measurement]:

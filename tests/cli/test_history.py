@@ -13,7 +13,7 @@ from engine.protocol import RoundFinished, UpdateReceived, decode_event
 from engine.settings import DEMO
 from fedmed_tui import runs
 from fedmed_tui.cli import DONE, main
-from fedmed_tui.export import export_snapshot
+from fedmed_tui.export import REPORT, SHOWN_LINES, export_snapshot, read_report
 from fedmed_tui.state import RunState
 from tests.cli.helpers import TRAINED
 
@@ -148,3 +148,12 @@ def test_a_failed_export_leaves_nothing_behind(trained_run: Path, monkeypatch: p
 def test_nothing_is_exported_before_the_first_run(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="no run"):
         export_snapshot(RunState(), tmp_path)
+
+
+def test_of_a_long_report_the_beginning_is_shown_and_how_much_is_left(tmp_path: Path) -> None:
+    (tmp_path / REPORT).write_text("line\n" * (SHOWN_LINES + 1200))
+
+    shown = read_report(tmp_path)
+
+    assert shown.count("line\n") == SHOWN_LINES
+    assert shown.endswith("1,200 more lines stand in REPORT.md.")
