@@ -66,8 +66,9 @@ def evaluation(bank: AdapterBank) -> bytes:
     return wire.pack(wire.Evaluate(adapter=digest_of(adapter)), {"adapter": adapter})
 
 
-def engines() -> list[psutil.Process]:
-    return psutil.Process().children()
+def engine_of(hospital: Child) -> psutil.Process:
+    assert hospital._process is not None
+    return psutil.Process(hospital._process.pid)
 
 
 def test_an_engine_that_hangs_is_replaced_and_the_next_call_is_answered(
@@ -76,7 +77,7 @@ def test_an_engine_that_hangs_is_replaced_and_the_next_call_is_answered(
     monkeypatch.setattr(child, "HALT_SECONDS", 0.5)
     fallen: list[str] = []
     late = late_training(hospital, bank, fallen)
-    (engine,) = engines()
+    engine = engine_of(hospital)
     engine.suspend()
 
     answer = hospital.call("evaluate", evaluation(bank), ignore)
@@ -84,17 +85,17 @@ def test_an_engine_that_hangs_is_replaced_and_the_next_call_is_answered(
     late.join()
     assert isinstance(wire.unpack(answer, where="A")[0], wire.Measured)
     assert fallen == ["gone"]
-    assert engine not in engines()
+    assert not engine.is_running() and engine_of(hospital) != engine
 
 
 def test_an_engine_that_stops_a_late_call_stays(hospital: Child, bank: AdapterBank) -> None:
     fallen: list[str] = []
     late = late_training(hospital, bank, fallen)
-    (engine,) = engines()
+    engine = engine_of(hospital)
 
     answer = hospital.call("evaluate", evaluation(bank), ignore)
 
     late.join()
     assert isinstance(wire.unpack(answer, where="A")[0], wire.Measured)
     assert fallen == ["late"]
-    assert engines() == [engine]
+    assert engine_of(hospital) == engine
