@@ -54,13 +54,16 @@ class WeightChart(SeriesChart):
         widget.refresh()
 
     def _bar(self, plt: Plot, at: int, series: list[Series], cells: float, height: int) -> None:
-        """One round's bar, from below; drawn from above, so that a part covers the ones behind it."""
+        """One round's bar, from below; drawn from above, so that a part covers the ones behind it.
+
+        Weights of a record that somebody wrote may add up to more than 1: plotext would draw what lies outside the axes, too.
+        """
         parts = [(one, one.points.get(at, 0.0)) for one in series]
         background = Color.parse(self.app.theme_variables["background"]).rgb
         top = sum(share for _, share in parts)
         for one, share in reversed(parts):
             if share > 0:
-                plt.bar([at], [top], width=BAR, color=one.rgb, marker="sd", reset_ticks=False)
+                plt.bar([at], [min(top, 1.0)], width=BAR, color=one.rgb, marker="sd", reset_ticks=False)
                 if share * height >= 2:
                     label = f"{one.mark} {share:.2f}" if cells >= LABEL else one.mark
                     plt.text(label, at, top - share / 2, color=background, background=one.rgb, alignment="center")

@@ -54,7 +54,7 @@ def record(count: int, last: int, figure: float, share: float) -> Iterator[AnyEv
         yield RoundFinished(round=at, rounds=last, before=figure, after=-figure, seconds=figure)
 
 
-@pytest.mark.parametrize(("count", "last", "figure", "share"), [(0, 0, 0.0, 0.0), (1, 2, -1.0, -1.0)])
+@pytest.mark.parametrize(("count", "last", "figure", "share"), [(0, 0, 0.0, 0.0), (1, 2, -1.0, -1.0), (10**12, 2, 1.0, 100.0)])
 async def test_every_screen_shows_a_record_of_no_run(app: FedMedApp, count: int, last: int, figure: float, share: float) -> None:
     events = enumerate(record(count, last, figure, share), start=1)
     lines = [encode_event(Stamped(seq=number, time=script.START, event=one)) for number, one in events]
