@@ -132,10 +132,13 @@ def failing(config: RunConfig, during: Any, number: int) -> list[Misbehaving]:
 
 
 @pytest.mark.parametrize(
-    ("during", "number"),
-    [("evaluation", 0), *((during, number) for during in ("training", "evaluation") for number in (1, 2, 3))],
+    ("during", "number", "rule"),
+    [
+        ("evaluation", 0, "scaffold"),
+        *((during, number, "scaffold") for during in ("training", "evaluation") for number in (1, 2, 3)),
+        *((during, 2, "agent") for during in ("training", "evaluation")),
+    ],
 )
-@pytest.mark.parametrize("rule", ["scaffold", "agent"])
 def test_a_run_that_paused_in_any_round_goes_on_from_the_disk_to_the_same_bits(
     home: Path, bank: AdapterBank, during: str, number: int, rule: str
 ) -> None:

@@ -130,6 +130,7 @@ async def test_without_its_server_a_run_pauses_and_goes_on_when_it_is_back(deplo
     assert driver.all(RunFinished)[-1].completed == 3
 
 
+@pytest.mark.slow
 async def test_a_killed_coordinator_goes_on_from_the_last_round_without_a_lost_hospital(
     deployment: Deployment, tiny_model: Path
 ) -> None:
