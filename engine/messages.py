@@ -8,8 +8,6 @@ from msgspec import Meta, Struct
 
 Moment = Annotated[float, Meta(ge=0, le=1e11)]
 """Unix time, up to the year 5138: what a calendar can show."""
-
-
 Count = Annotated[int, Meta(ge=0, le=10**12)]
 """Of anything in a record: rounds, steps, pairs, tokens, bytes."""
 Round = Annotated[int, Meta(ge=0, le=10_000)]

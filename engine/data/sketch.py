@@ -118,8 +118,10 @@ def load(path: Path) -> Sketches:
             made = int(stored["format"])
             sketches = _taken_out(stored) if made == FORMAT else None
             sound = sketches is None or _sound(sketches)
-    except (OSError, DataError) as error:
-        raise (unreadable(path, error) if isinstance(error, OSError) else error) from None
+    except OSError as error:
+        raise unreadable(path, error) from None
+    except DataError:
+        raise
     except Exception:  # the library raises many kinds for a file that is not its own
         sketches, sound = None, False
     if not sound:
