@@ -184,7 +184,7 @@ class FedMedApp(App[None]):
     async def action_set_up_run(self) -> None:
         """Ask for the settings of a new run, then start it."""
         if self.workspace.training:
-            self._complain("A run is in progress. Stop it first (s).", "Run")
+            self.notify("A run is in progress. Stop it first (s).", severity="warning")
             return
         config = await self.push_screen_wait(RunSetupScreen(self.workspace.config))
         if config is None:

@@ -53,7 +53,7 @@ def export_snapshot(state: RunState, folder: Path, screen_svg: str = "") -> Path
         screen_svg: a picture of the screen to put beside the numbers; none when empty.
 
     Raises:
-        RunError: no run in the state, or the folder cannot be written.
+        RunError: no run in the state, `snapshots` leads elsewhere, or the folder cannot be written.
     """
     if not state.run:
         raise RunError("there is no run to export yet.", hint="Start one, or name an earlier one.")
@@ -70,6 +70,9 @@ def export_snapshot(state: RunState, folder: Path, screen_svg: str = "") -> Path
             (work / file).write_text(text, encoding="utf-8")
 
     parent = folder / "snapshots"
+    if parent.is_symlink():
+        hint = "Remove it: what is written there would land elsewhere."
+        raise RunError("snapshots are not written behind a link.", where=str(parent), hint=hint)
     try:
         return write_folder(parent, time.strftime("%Y%m%d-%H%M%S"), fill)
     except OSError as error:

@@ -103,10 +103,11 @@ def _histogram(words: list[int]) -> tuple[int, ...]:
 
 def _partition(folder: Path, hospital: str) -> Path:
     """The hospital's file or folder, without a look at all the others. Raises DataError when there is none."""
-    for path in (folder / f"{PREFIX}{hospital}", folder / f"{PREFIX}{hospital}{SUFFIX}"):
-        if _hospital_name(path) == hospital and path.exists():
-            return path
-    partitions = _partitions(folder)
+    own = [folder / f"{PREFIX}{hospital}", folder / f"{PREFIX}{hospital}{SUFFIX}"]
+    own = [path for path in own if _hospital_name(path) == hospital and path.exists()]
+    if len(own) == 1:
+        return own[0]
+    partitions = _partitions(folder)  # says so where there are two
     if hospital in partitions:  # they were just recovered
         return partitions[hospital]
     raise DataError(f"there is no hospital '{hospital}'.", where=str(folder), hint=f"It holds: {', '.join(partitions)}.")
@@ -137,8 +138,24 @@ def _partitions(folder: Path) -> dict[str, Path]:
 
 
 def find_partitions(folder: Path) -> dict[str, Path]:
-    """Hospital name to its file or folder, sorted by name; empty when the folder holds none. Raises OSError."""
-    return {name: path for path in sorted(folder.iterdir()) if (name := _hospital_name(path))}
+    """Hospital name to its file or folder, sorted by name; empty when the folder holds none.
+
+    Raises:
+        DataError: one hospital has both; which of them is meant cannot be told.
+        OSError: the folder cannot be read.
+    """
+    found: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        if not (name := _hospital_name(path)):
+            continue
+        if name in found:
+            raise DataError(
+                f"holds both {found[name].name} and {path.name}.",
+                where=str(folder),
+                hint=f"Move one of them away: both are hospital {name}.",
+            )
+        found[name] = path
+    return found
 
 
 def read_all(hospitals: Mapping[str, Path]) -> Iterator[Pair]:

@@ -115,23 +115,21 @@ def load(path: Path) -> Sketches:
         if unpacked > MAX_BYTES:
             raise DataError(f"it would take {unpacked:,} bytes of memory.", where=str(path), hint=hint)
         with np.load(path, allow_pickle=False) as stored:
-            made = int(stored["format"])
-            sketches = _taken_out(stored) if made == FORMAT else None
-            sound = sketches is None or _sound(sketches)
-    except OSError as error:
-        raise unreadable(path, error) from None
+            if (made := int(stored["format"])) != FORMAT:
+                raise DataError(
+                    f"was made by another version of this program (form {made}, here {FORMAT}).",
+                    where=str(path),
+                    hint="Use one version everywhere, and make every sketch anew.",
+                )
+            sketches = _taken_out(stored)
+        if not _sound(sketches):
+            raise DataError("is not a file of sketches.", where=str(path), hint=hint)
     except DataError:
         raise
+    except OSError as error:
+        raise unreadable(path, error) from None
     except Exception:  # the library raises many kinds for a file that is not its own
-        sketches, sound = None, False
-    if not sound:
-        raise DataError("is not a file of sketches.", where=str(path), hint=hint)
-    if sketches is None:
-        raise DataError(
-            f"was made by another version of this program (form {made}, here {FORMAT}).",
-            where=str(path),
-            hint="Use one version everywhere, and make every sketch anew.",
-        )
+        raise DataError("is not a file of sketches.", where=str(path), hint=hint) from None
     return sketches
 
 

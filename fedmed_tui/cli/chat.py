@@ -74,7 +74,7 @@ def chat(
 def choose_adapters(names: tuple[str, ...], run: str) -> tuple[tuple[str, ...], str, RunConfig]:
     """The adapters, the run they are from and the settings to load its base model with.
 
-    Without a trained run the base model answers, and a note on standard error says so.
+    Where no run has left adapters and none is asked for by name, the base model answers, and a note on standard error says so.
 
     Raises:
         RunError: no such run, or it has no such adapter.
@@ -83,6 +83,8 @@ def choose_adapters(names: tuple[str, ...], run: str) -> tuple[tuple[str, ...], 
         return names, "", load_config()
     manifest = runs.load_manifest(run) if run else runs.latest_trained()
     if manifest is None:
+        if names != (GLOBAL,):
+            raise RunError("no run has left adapters yet.", where=", ".join(names), hint="`fedmed-tui train` makes some.")
         note = "No run has left adapters yet, so the untrained base model answers. `fedmed-tui train` makes some."
         print(note, file=sys.stderr)
         return (BASE,), "", load_config()

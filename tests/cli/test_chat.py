@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.errors import RunError
 from engine.plain_text import printable
 from engine.protocol import DISCLAIMER, FIXED_DISCLAIMER, AnyCommand, Chat, ChatFinished, ChatTurn, decode_event
 from fedmed_tui.cli import BAD_INPUT, DONE, main
@@ -111,10 +112,16 @@ def test_without_a_run_named_the_latest_with_adapters_is_used(trained_run: Path,
 
 
 def test_before_the_first_run_the_base_model_answers_and_a_note_says_so(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    adapters, run, _ = choose_adapters(("B",), "")
+    adapters, run, _ = choose_adapters(("global",), "")
 
     assert (adapters, run) == (("base",), "")
     assert "untrained base model" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("names", [("B",), ("base", "B"), ("global@2",)])
+def test_before_the_first_run_an_adapter_that_is_asked_for_by_name_is_an_error(home: Path, names: tuple[str, ...]) -> None:
+    with pytest.raises(RunError, match="no run has left adapters yet"):
+        choose_adapters(names, "")
 
 
 def test_the_base_model_of_the_run_is_the_one_that_is_loaded(trained_run: Path, tiny_model: Path) -> None:

@@ -145,6 +145,17 @@ def test_a_failed_export_leaves_nothing_behind(trained_run: Path, monkeypatch: p
     assert list((trained_run / "snapshots").iterdir()) == []
 
 
+def test_an_export_does_not_follow_a_link_out_of_the_run(trained_run: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (trained_run / "snapshots").symlink_to(elsewhere)
+
+    with pytest.raises(RunError, match="behind a link"):
+        export_snapshot(runs.load_state(TRAINED), trained_run)
+
+    assert list(elsewhere.iterdir()) == []
+
+
 def test_nothing_is_exported_before_the_first_run(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="no run"):
         export_snapshot(RunState(), tmp_path)

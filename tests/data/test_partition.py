@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -106,6 +107,16 @@ def test_a_folder_of_hospitals_that_a_run_could_not_tell_apart(tmp_path: Path, n
 
     with pytest.raises(DataError, match=f"'{names[1]}'.*a name of its own"):
         list_hospitals(tmp_path)
+
+
+@pytest.mark.parametrize("read", [list_hospitals, lambda folder: read_partition(folder, "A")])
+def test_a_hospital_of_which_there_are_two_is_refused_not_chosen(home: Path, read: Callable[[Path], object]) -> None:
+    run_import(write_jsonl(home / "pairs.jsonl", rows(40)))
+    processed = home / "data" / "processed"
+    _hospital(processed, json.dumps(TRAIN), json.dumps(VALIDATION))
+
+    with pytest.raises(DataError, match=r"holds both hospital_A and hospital_A\.jsonl.*Move one of them away"):
+        read(processed)
 
 
 def test_a_run_refuses_such_hospitals_where_the_settings_name_them(home: Path) -> None:
