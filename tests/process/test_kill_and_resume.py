@@ -14,7 +14,6 @@ from benchmarks.crash import replayed
 from engine.protocol import (
     Aggregated,
     Evaluated,
-    Failure,
     JobFinished,
     ResumeRun,
     RoundFinished,
@@ -123,21 +122,3 @@ async def test_a_damaged_newest_round_is_done_again_from_the_one_before(home: Pa
     assert any(isinstance(stamped.event, RoundSetAside) for stamped in events_of(home / "output-models/killed"))
     mine = tensors(home / "output-models/killed")
     assert mine["global/adapter_model.safetensors"] == tensors(whole)["global/adapter_model.safetensors"]
-
-
-@pytest.mark.parametrize(
-    ("change", "says"),
-    [('"learning_rate": 0.002', "training.learning_rate was 0.002, is 0.5"), (None, "no such run")],
-)
-async def test_what_cannot_be_resumed_says_why(home: Path, config: RunConfig, change: str | None, says: str) -> None:
-    await kill_at("killed", config, RoundFinished, 1)
-    manifest = home / "output-models/killed/manifest.json"
-    if change is None:
-        manifest.unlink()
-    else:
-        assert change in manifest.read_text()
-        manifest.write_text(manifest.read_text().replace(change, '"learning_rate": 0.5'))
-
-    events = await resume("killed")
-
-    assert says in next(event for event in events if isinstance(event, Failure)).message
