@@ -16,6 +16,8 @@ from pathlib import Path
 from engine.errors import RunError
 
 WRITING = ".writing-"
+REMOVE_LINK = "Remove it: what is written there would land elsewhere."
+"""What a person can do about a link in a run's folder."""
 ABANDONED_SECONDS = 3600.0
 """A half-written folder that is older belongs to nobody any more: its writer was killed."""
 

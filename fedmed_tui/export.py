@@ -18,7 +18,7 @@ import msgspec
 
 from engine import locations
 from engine.errors import RunError
-from engine.files import disk_error, write_folder
+from engine.files import REMOVE_LINK, disk_error, write_folder
 from engine.plain_text import sheet_cell
 from engine.protocol import UpdateReceived
 from fedmed_tui import __version__
@@ -71,8 +71,7 @@ def export_snapshot(state: RunState, folder: Path, screen_svg: str = "") -> Path
 
     parent = folder / "snapshots"
     if parent.is_symlink():
-        hint = "Remove it: what is written there would land elsewhere."
-        raise RunError("snapshots are not written behind a link.", where=str(parent), hint=hint)
+        raise RunError("snapshots are not written behind a link.", where=str(parent), hint=REMOVE_LINK)
     try:
         return write_folder(parent, time.strftime("%Y%m%d-%H%M%S"), fill)
     except OSError as error:

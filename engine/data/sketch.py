@@ -121,21 +121,22 @@ def load(path: Path) -> Sketches:
                     where=str(path),
                     hint="Use one version everywhere, and make every sketch anew.",
                 )
-            sketches = _taken_out(stored)
-        if not _sound(sketches):
-            raise DataError("is not a file of sketches.", where=str(path), hint=hint)
+            return _taken_out(stored)
     except DataError:
         raise
     except OSError as error:
         raise unreadable(path, error) from None
     except Exception:  # the library raises many kinds for a file that is not its own
         raise DataError("is not a file of sketches.", where=str(path), hint=hint) from None
-    return sketches
 
 
 def _taken_out(stored: Mapping[str, np.ndarray]) -> Sketches:
+    """Raises KeyError or ValueError for what is no sketches."""
     key_check = stored["key_check"].tobytes()
-    return Sketches(str(stored["hospital"]), stored["fingerprints"], stored["signatures"], stored["held_out"], key_check)
+    sketches = Sketches(str(stored["hospital"]), stored["fingerprints"], stored["signatures"], stored["held_out"], key_check)
+    if not _sound(sketches):
+        raise ValueError("names, types or shapes are others")
+    return sketches
 
 
 def _sound(sketches: Sketches) -> bool:

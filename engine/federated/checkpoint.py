@@ -30,7 +30,7 @@ from engine import locations, strict_json
 from engine.aggregation.memory import Memory
 from engine.data.pairs import folder_of
 from engine.errors import ModelError, RunError
-from engine.files import disk_error, read_regular, sync_folder, write_atomically
+from engine.files import REMOVE_LINK, disk_error, read_regular, sync_folder, write_atomically
 from engine.manifest import FILE as MANIFEST
 from engine.manifest import LOCK, Manifest
 from engine.model.adapters import Adapter, from_bytes, to_bytes
@@ -116,8 +116,7 @@ class RunFolder:
     def _sweep(self) -> None:
         """Remove what a killed engine was writing when it died. Raises RunError when something in it leads elsewhere."""
         if link := next((path for path in self.path.rglob("*") if path.is_symlink()), None):
-            hint = "Remove it: what is written there would land elsewhere."
-            raise RunError("a run's folder holds no links.", where=str(link), hint=hint)
+            raise RunError("a run's folder holds no links.", where=str(link), hint=REMOVE_LINK)
         for left in list(self.path.rglob(".*.partial")):
             shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
 

@@ -167,6 +167,11 @@ def changed_settings(run: Path) -> list[str]:
     return ["train", "--resume", TRAINED]
 
 
+def no_manifest(run: Path) -> list[str]:
+    (run / "manifest.json").unlink()
+    return ["train", "--resume", TRAINED]
+
+
 def snapshot_into_a_file(run: Path) -> list[str]:
     (run.parent / "taken").write_text("")
     return ["export", TRAINED, "--to", str(run.parent / "taken")]
@@ -194,7 +199,12 @@ OF_A_FINISHED_RUN: dict[str, tuple[Arrange, str, str]] = {
 }
 
 OF_AN_UNFINISHED_RUN: dict[str, tuple[Arrange, str, str]] = {
-    "settings changed since the last round": (changed_settings, "its settings were changed", "Put manifest.json back"),
+    "settings changed since the last round": (
+        changed_settings,
+        "its settings were changed since its last round: training.batch_size was 4, is 3",
+        "Put manifest.json back",
+    ),
+    "a run whose manifest is gone": (no_manifest, "no such run", "fedmed-tui runs"),
 }
 
 
